@@ -1,0 +1,162 @@
+//! What can happen in a run.
+
+use serde::{Deserialize, Serialize};
+use suites::{Outcome, TestId};
+
+/// A line of `events.jsonl`: an event and when it happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Milliseconds since the run started.
+    pub at_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What can happen in a run, in the order it can happen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The plan is made and machines can start. The first event.
+    RunStarted(RunInfo),
+    /// Something a person should know: a missing kernel option, an image that changed.
+    Warning {
+        /// One or more plain sentences.
+        text: String,
+    },
+    /// A machine is being started.
+    MachineStarted {
+        /// Its number, from 1.
+        machine: u32,
+    },
+    /// The machine's init is ready to run tests.
+    MachineReady {
+        /// Its number.
+        machine: u32,
+        /// `uname -r` as the running kernel says it.
+        release: String,
+        /// From the start of its process to here, in milliseconds.
+        boot_ms: u64,
+    },
+    /// A test starts.
+    TestStarted {
+        /// Which.
+        id: TestId,
+        /// Where.
+        machine: u32,
+    },
+    /// A test has its outcome. Also comes, without a start, for tests that never ran.
+    TestFinished(Box<TestResult>),
+    /// A machine is gone.
+    MachineEnded {
+        /// Its number.
+        machine: u32,
+        /// Why, a plain sentence.
+        reason: String,
+    },
+    /// Nothing more will happen. The last event; a journal without it is of a run that was killed.
+    RunFinished {
+        /// The exit status of the command.
+        exit_status: u8,
+        /// Why that status, a plain sentence.
+        reason: String,
+        /// Milliseconds from start to end.
+        duration_ms: u64,
+    },
+}
+
+/// What is known of a run before its first machine starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// Version of this program.
+    pub version: String,
+    /// When the run started, RFC 3339, UTC.
+    pub started: String,
+    /// The command as given.
+    pub command: Vec<String>,
+    /// Path of the kernel image.
+    pub kernel: String,
+    /// Release of the kernel as its image says it, such as `6.12.1-test+`.
+    pub release: String,
+    /// The engine: `qemu`.
+    pub engine: String,
+    /// What executes the guest's code: `kvm`, `tcg`.
+    pub accelerator: String,
+    /// Why that engine and accelerator, a plain fragment.
+    pub engine_reason: String,
+    /// Number of virtual CPUs.
+    pub cpus: u32,
+    /// Guest memory in MiB.
+    pub memory_mib: u64,
+    /// Factor on every time limit.
+    pub timeout_scale: f64,
+    /// The selected tests, in order.
+    pub tests: Vec<TestId>,
+}
+
+/// What became of one test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TestResult {
+    /// Which.
+    pub id: TestId,
+    /// The verdict.
+    pub outcome: Outcome,
+    /// Why, a plain sentence; always there unless the outcome is a pass.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub message: Option<String>,
+    /// From start to end, in milliseconds; 0 for a test that never ran.
+    pub duration_ms: u64,
+    /// The machine it ran on, unless it never ran.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub machine: Option<u32>,
+    /// How its process ended: `exit status 1`, `signal 9 (SIGKILL)`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub exit: Option<String>,
+    /// The results inside its output, flattened, in order; parents are left out.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub subtests: Vec<SubtestResult>,
+    /// What it wrote to file descriptor 1.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stdout: Option<OutputRef>,
+    /// What it wrote to file descriptor 2.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stderr: Option<OutputRef>,
+    /// What the kernel logged while it ran.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kernel_log: Option<OutputRef>,
+    /// Files it left in `$RUNNER_ARTIFACTS`, paths relative to the output directory.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub artifacts: Vec<String>,
+}
+
+/// One result line inside a test's output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubtestResult {
+    /// Names from the outermost subtest to this one.
+    pub path: Vec<String>,
+    /// What the line says.
+    pub outcome: Outcome,
+    /// Its directive's reason or its diagnostics, bounded.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub message: Option<String>,
+}
+
+/// Where a stream of a test is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputRef {
+    /// File, relative to the output directory.
+    pub file: String,
+    /// Bytes in the file.
+    pub bytes: u64,
+    /// Bytes over the limit, not kept.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub dropped: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's skip_serializing_if passes a reference"
+)]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}

@@ -1,0 +1,2 @@
+//! `runner`: runs Linux kernel test suites in a throwaway virtual machine.
+fn main() {}

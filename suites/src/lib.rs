@@ -1,0 +1,13 @@
+//! What a test suite is: how its tests are named, selected, found and run, and how their output is read.
+//!
+//! Nothing here starts a machine or judges a kernel: this crate says what to run and what a test's output
+//! claims; the verdict is made by the command from that and from everything else it knows.
+#![forbid(unsafe_code)]
+
+mod id;
+mod outcome;
+mod test;
+
+pub use id::TestId;
+pub use outcome::Outcome;
+pub use test::{OutputFormat, Program, Test};

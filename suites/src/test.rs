@@ -1,0 +1,43 @@
+//! One test, ready to be run.
+
+use crate::TestId;
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+/// A test that a selection gave: everything a machine needs to run it and a judge to read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Test {
+    /// Its name.
+    pub id: TestId,
+    /// What to run.
+    pub program: Program,
+    /// Working directory in the guest; `None` leaves it to the run (the directory the user stands in).
+    pub cwd: Option<PathBuf>,
+    /// Additional environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// Its own time limit, before any factor for slow machines; `None` for none.
+    pub timeout: Option<Duration>,
+    /// How to read its output.
+    pub format: OutputFormat,
+    /// Why it cannot be run although it was selected, such as a program that was not built; it is then a harness error.
+    pub unavailable: Option<String>,
+}
+
+/// What a test runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Program {
+    /// A program of the guest's file tree and its arguments, started without a shell.
+    Exec(Vec<OsString>),
+    /// A check built into the guest's init, by name.
+    Smoke(&'static str),
+}
+
+/// What a test's output may be read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// KTAP or TAP where the output has a version line or a plan, else the exit status alone counts.
+    Auto,
+    /// As [`OutputFormat::Auto`], but result lines count without version line or plan (kselftest programs often print no header).
+    Kselftest,
+    /// The exit status alone counts.
+    ExitStatus,
+}
