@@ -1,0 +1,5 @@
+//! The kernel's interface to hardware virtualization.
+
+mod probe;
+
+pub use probe::{Fault, KvmHealth, probe};
