@@ -1,0 +1,9 @@
+//! What a run leaves on the host, and the sealed files it gives to machines.
+
+mod names;
+mod rundir;
+mod sealed;
+
+pub use names::{guest_path, safe_component, test_dir};
+pub use rundir::{RunDir, RunDirError};
+pub use sealed::sealed_file;

@@ -1,0 +1,115 @@
+//! Arguments that several subcommands share, and the forms of their values.
+
+use std::{ffi::OsString, path::PathBuf};
+
+/// What to run, and on which kernel.
+#[derive(Debug, clap::Args)]
+pub struct SelectArgs {
+    /// Kernel image, bzImage or vmlinux [default: arch/x86/boot/bzImage of the kernel tree we stand in, else the running host's in /boot]
+    #[arg(long, value_name = "PATH")]
+    pub kernel: Option<PathBuf>,
+    /// What to run: smoke[:CHECK], kselftest[:COLLECTION[:TEST]], exec:COMMAND; globs allowed, repeatable
+    #[arg(long = "suite", value_name = "SPEC", default_value = "smoke")]
+    pub suites: Vec<String>,
+    /// What to leave out of it, in the same form; repeatable
+    #[arg(long = "skip", value_name = "SPEC")]
+    pub skips: Vec<String>,
+    /// Kernel source tree whose selftests are built [default: the tree we stand in, else the kernel image's]
+    #[arg(long, value_name = "DIR", conflicts_with = "kselftest")]
+    pub tree: Option<PathBuf>,
+    /// Installed selftests: what `make -C tools/testing/selftests install INSTALL_PATH=DIR` made
+    #[arg(long, value_name = "DIR")]
+    pub kselftest: Option<PathBuf>,
+}
+
+/// `HOST=GUEST`.
+pub fn parse_share(text: &str) -> Result<(PathBuf, PathBuf), String> {
+    let (host, guest) = text.split_once('=').ok_or("it has the form HOST=GUEST")?;
+    if host.is_empty() || !guest.starts_with('/') || guest == "/" {
+        return Err("it has the form HOST=GUEST, where GUEST is an absolute path and not / itself (that is --root)".into());
+    }
+    Ok((host.into(), guest.into()))
+}
+
+/// `NAME=VALUE`, or `NAME` for the host's value.
+pub fn parse_env(text: &str) -> Result<(OsString, OsString), String> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, value.into()),
+        None => {
+            let value = std::env::var_os(text);
+            (text, value.ok_or_else(|| format!("{text} is not set here: give NAME=VALUE"))?)
+        }
+    };
+    if name.is_empty() || name.contains('\0') {
+        return Err("it has the form NAME=VALUE or NAME".into());
+    }
+    Ok((name.into(), value))
+}
+
+/// Bytes in MiB: `512M`, `1G`, `2048` (MiB).
+pub fn parse_memory(text: &str) -> Result<u64, String> {
+    const FORM: &str = "it is a number of MiB, or a number with M or G: 512M, 2G";
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| FORM)?;
+    let mib = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "m" | "mb" | "mib" => Some(number),
+        "g" | "gb" | "gib" => number.checked_mul(1024),
+        _ => return Err(FORM.into()),
+    };
+    match mib {
+        Some(mib) if (64..=16 << 20).contains(&mib) => Ok(mib),
+        _ => Err("it must be between 64M and 16384G".into()),
+    }
+}
+
+/// Seconds, perhaps with a fraction.
+pub fn parse_seconds(text: &str) -> Result<std::time::Duration, String> {
+    let seconds: f64 = text.trim_end_matches('s').parse().map_err(|_| "it is a number of seconds")?;
+    if (0.0..=31_536_000.0).contains(&seconds) {
+        Ok(std::time::Duration::from_secs_f64(seconds))
+    } else {
+        Err("it must be between 0 and a year's seconds".into())
+    }
+}
+
+/// A factor on time limits.
+pub fn parse_scale(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches(['x', 'X']).parse() {
+        Ok(scale) if (0.01..=1000.0).contains(&scale) => Ok(scale),
+        _ => Err("it is a factor between 0.01 and 1000".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_in_its_usual_forms() {
+        assert_eq!(parse_memory("512M"), Ok(512));
+        assert_eq!(parse_memory("2G"), Ok(2048));
+        assert_eq!(parse_memory("300"), Ok(300));
+        for wrong in ["", "G", "1T", "-1G", "63M", "99999999999999999999G", "18446744073709551615G"] {
+            assert!(parse_memory(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn shares_need_an_absolute_guest_path() {
+        assert_eq!(parse_share("a=/b"), Ok(("a".into(), "/b".into())));
+        for wrong in ["a", "a=b", "=/b", "a=/"] {
+            assert!(parse_share(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_are_bounded() {
+        assert_eq!(parse_seconds("1.5"), Ok(std::time::Duration::from_millis(1500)));
+        for wrong in ["", "x", "-1", "NaN", "inf", "1e99"] {
+            assert!(parse_seconds(wrong).is_err(), "{wrong}");
+        }
+        assert!(parse_scale("0").is_err() && parse_scale("nan").is_err());
+        assert_eq!(parse_scale("x8"), Err("it is a factor between 0.01 and 1000".into()));
+        assert_eq!(parse_scale("8x"), Ok(8.0));
+    }
+}

@@ -1,0 +1,86 @@
+//! The command line: one file per subcommand.
+
+mod args;
+mod list;
+mod test;
+
+use crate::{exit::Exit, machine};
+use clap::{Parser, Subcommand, error::ErrorKind};
+use std::process::ExitCode;
+
+/// Runs Linux kernel test suites in a throwaway virtual machine and leaves a verdict that can be trusted.
+#[derive(Debug, Parser)]
+#[command(name = "runner", version, after_help = EXIT_STATUS)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The end of `--help`: the statuses are an interface.
+const EXIT_STATUS: &str = "\
+Exit status:
+    0  everything selected passed or was skipped, and at least one test passed
+    1  the kernel is at fault: a test failed or timed out, a crash, a hang, a boot failure
+  125  this kernel cannot be judged: nothing selected, nothing but skips, an unreadable image,
+       a kernel that lacks what the suites need, selftests that do not build
+  128  the host or the command line is at fault
+  130  interrupted by SIGINT;  143  by SIGTERM
+`git bisect run` takes 1 as bad, skips at 125 and stops at 128 and above.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run test suites on a kernel
+    Test(Box<test::TestArgs>),
+    /// Print what a selection means, without booting
+    List(list::ListArgs),
+    #[command(name = "__child", hide = true)]
+    Child(machine::ChildArgs),
+}
+
+/// Parses the command line and does what it says.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing can be done about a terminal that does not take the message.
+            let _ = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+                _ => Exit::Host.into(),
+            };
+        }
+    };
+    let result = match cli.command {
+        Command::Child(args) => return machine::run_child(&args),
+        Command::Test(args) => test::run(*args),
+        Command::List(args) => list::run(args),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("runner: {}", failure.message);
+            failure.exit.into()
+        }
+    }
+}
+
+/// A command that ends before there is a run to report: a plain sentence and the status it means.
+#[derive(Debug)]
+pub struct Failure {
+    /// What is wrong and the way out.
+    pub message: String,
+    /// The exit status.
+    pub exit: Exit,
+}
+
+impl Failure {
+    /// The host or the command line is at fault.
+    pub fn host(message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit: Exit::Host }
+    }
+
+    /// This kernel cannot be judged.
+    pub fn cannot_judge(message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit: Exit::CannotJudge }
+    }
+}

@@ -1,0 +1,16 @@
+//! Machines: what a run asks of one, and the engines that can build it.
+//!
+//! Nothing outside [`qemu`] knows that QEMU exists.
+
+mod child;
+mod choose;
+mod cmdline;
+mod engine;
+pub mod qemu;
+mod spec;
+
+pub use child::{ChildArgs, run_child};
+pub use choose::{EngineChoice, NoEngine, choose};
+pub use cmdline::{CommandLine, KernelOption};
+pub use engine::{Accelerator, Control, Engine, HostPorts, LaunchError, Launched, Machine, StopReason};
+pub use spec::{MachineSpec, ShareSpec, Transport};

@@ -1,0 +1,168 @@
+//! Lowers a [`MachineSpec`] to QEMU's argument list. Pure, so that golden tests can hold it.
+
+use crate::machine::{Accelerator, CommandLine, MachineSpec, Transport};
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::{OsStrExt, OsStringExt},
+};
+
+/// Descriptor numbers that the QEMU process gets. Low numbers stay clear of what it opens itself.
+pub mod fds {
+    /// The kernel image.
+    pub const KERNEL: i32 = 10;
+    /// The initramfs.
+    pub const INITRAMFS: i32 = 11;
+    /// The serial console, a connected socket.
+    pub const CONSOLE: i32 = 12;
+    /// QMP, a connected socket.
+    pub const QMP: i32 = 13;
+    /// The link port, a connected socket.
+    pub const LINK: i32 = 14;
+    /// The kernel log port, a connected socket.
+    pub const KLOG: i32 = 15;
+}
+
+/// QEMU's arguments for one machine.
+///
+/// Every host object is passed as an open descriptor: no sockets and no temporary files exist in any file system.
+#[must_use]
+pub fn arguments(spec: &MachineSpec, accelerator: Accelerator) -> Vec<OsString> {
+    let (machine, bus, suffix) = match spec.transport {
+        Transport::Pci => ("q35,usb=off,vmport=off", "virtio-serial-pci", "pci"),
+        Transport::Mmio => (
+            "microvm,acpi=on,rtc=on,pit=on,pic=on,isa-serial=on",
+            "virtio-serial-device",
+            "device",
+        ),
+    };
+    let (accel, cpu) = match accelerator {
+        Accelerator::Kvm => ("kvm", "host"),
+        Accelerator::Tcg => ("tcg,thread=multi", "max"),
+    };
+    let mut args = Args::default();
+    args.flag("-nodefaults").flag("-no-user-config").flag("-no-reboot");
+    args.option("-name", "runner").option("-display", "none");
+    args.option("-machine", machine).option("-accel", accel).option("-cpu", cpu);
+    args.option("-smp", spec.cpus.to_string());
+    args.option("-m", format!("{}M", spec.memory_mib));
+    args.option("-kernel", format!("/proc/self/fd/{}", fds::KERNEL));
+    args.option("-initrd", format!("/proc/self/fd/{}", fds::INITRAMFS));
+    let command_line = CommandLine::new(spec.transport, accelerator, &spec.append);
+    args.option("-append", command_line.to_string());
+    args.option("-chardev", socket("console", fds::CONSOLE));
+    args.option("-serial", "chardev:console");
+    args.option("-chardev", socket("qmp", fds::QMP));
+    args.option("-mon", "chardev=qmp,mode=control");
+    args.option("-device", format!("{bus},id=ports,max_ports=4"));
+    for (id, fd, name) in [("link", fds::LINK, wire::LINK_PORT), ("klog", fds::KLOG, wire::KLOG_PORT)] {
+        args.option("-chardev", socket(id, fd));
+        args.option("-device", format!("virtserialport,bus=ports.0,chardev={id},name={name}"));
+    }
+    for (i, share) in spec.shares.iter().enumerate() {
+        let mut fsdev = OsString::from(format!("local,id=fs{i},security_model=none,readonly=on,multidevs=remap,path="));
+        fsdev.push(escape_commas(share.path.as_os_str()));
+        args.option("-fsdev", fsdev);
+        args.option("-device", format!("virtio-9p-{suffix},fsdev=fs{i},mount_tag={}", share.tag));
+    }
+    args.0
+}
+
+fn socket(id: &str, fd: i32) -> String {
+    format!("socket,id={id},fd={fd}")
+}
+
+/// QEMU's option syntax ends a value at a comma; two stand for one.
+fn escape_commas(value: &OsStr) -> OsString {
+    let mut escaped = Vec::with_capacity(value.len());
+    for &byte in value.as_bytes() {
+        escaped.push(byte);
+        if byte == b',' {
+            escaped.push(byte);
+        }
+    }
+    OsString::from_vec(escaped)
+}
+
+#[derive(Default)]
+struct Args(Vec<OsString>);
+
+impl Args {
+    fn flag(&mut self, flag: &str) -> &mut Self {
+        self.0.push(flag.into());
+        self
+    }
+
+    fn option(&mut self, name: &str, value: impl Into<OsString>) -> &mut Self {
+        self.0.push(name.into());
+        self.0.push(value.into());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::ShareSpec;
+    use std::{fs::File, sync::Arc};
+
+    fn spec(transport: Transport) -> MachineSpec {
+        let null = || Arc::new(File::open("/dev/null").expect("exists").into());
+        MachineSpec {
+            kernel: null(),
+            initramfs: null(),
+            append: vec!["foo=1".into()],
+            cpus: 3,
+            memory_mib: 640,
+            transport,
+            shares: vec![
+                ShareSpec { tag: "runner.root".into(), path: "/".into() },
+                ShareSpec { tag: "runner.1".into(), path: "/odd,path".into() },
+            ],
+        }
+    }
+
+    fn text(spec: &MachineSpec, accelerator: Accelerator) -> String {
+        let args = arguments(spec, accelerator);
+        let words: Vec<_> = args.iter().map(|a| a.to_str().expect("ASCII")).collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn golden_pci_under_emulation() {
+        assert_eq!(
+            text(&spec(Transport::Pci), Accelerator::Tcg),
+            "-nodefaults -no-user-config -no-reboot -name runner -display none \
+             -machine q35,usb=off,vmport=off -accel tcg,thread=multi -cpu max -smp 3 -m 640M \
+             -kernel /proc/self/fd/10 -initrd /proc/self/fd/11 \
+             -append console=ttyS0 loglevel=7 printk.time=1 panic=-1 rdinit=/init i8042.noaux i8042.nomux i8042.dumbkbd no_timer_check foo=1 \
+             -chardev socket,id=console,fd=12 -serial chardev:console \
+             -chardev socket,id=qmp,fd=13 -mon chardev=qmp,mode=control \
+             -device virtio-serial-pci,id=ports,max_ports=4 \
+             -chardev socket,id=link,fd=14 -device virtserialport,bus=ports.0,chardev=link,name=runner.link \
+             -chardev socket,id=klog,fd=15 -device virtserialport,bus=ports.0,chardev=klog,name=runner.klog \
+             -fsdev local,id=fs0,security_model=none,readonly=on,multidevs=remap,path=/ \
+             -device virtio-9p-pci,fsdev=fs0,mount_tag=runner.root \
+             -fsdev local,id=fs1,security_model=none,readonly=on,multidevs=remap,path=/odd,,path \
+             -device virtio-9p-pci,fsdev=fs1,mount_tag=runner.1"
+        );
+    }
+
+    #[test]
+    fn golden_mmio_under_kvm() {
+        let text = text(&spec(Transport::Mmio), Accelerator::Kvm);
+        assert!(text.contains("-machine microvm,acpi=on,rtc=on,pit=on,pic=on,isa-serial=on -accel kvm -cpu host"), "{text}");
+        assert!(text.contains(" reboot=t foo=1"), "{text}");
+        assert!(text.contains("virtio-9p-device,"), "{text}");
+        assert!(!text.contains("pci"), "{text}");
+    }
+
+    #[test]
+    fn every_share_is_read_only() {
+        let args = arguments(&spec(Transport::Pci), Accelerator::Tcg);
+        let shares = args.windows(2).filter(|w| w[0] == "-fsdev");
+        assert_eq!(shares.clone().count(), 2);
+        for share in shares {
+            assert!(share[1].to_str().expect("ASCII").contains(",readonly=on,"));
+        }
+    }
+}

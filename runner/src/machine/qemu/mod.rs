@@ -1,0 +1,7 @@
+//! QEMU as an engine: the one that runs on any machine.
+
+mod args;
+mod engine;
+mod qmp;
+
+pub use engine::Qemu;

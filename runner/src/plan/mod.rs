@@ -1,0 +1,9 @@
+//! What a run will do, decided before anything starts: the kernel, the tests, the machine.
+
+mod boot;
+mod known;
+mod select;
+
+pub use boot::Boot;
+pub use known::known_files;
+pub use select::{Selected, select};

@@ -1,0 +1,240 @@
+//! The loop that drives one machine through its tests.
+//!
+//! ```text
+//! Booting -> Ready -> Running(test) -> Draining(test) -> Ready ... -> gone
+//! ```
+//!
+//! Everything the machine says arrives on a descriptor, and one thread waits for all of them. The machine may go
+//! at any moment; what it said before that still counts.
+
+use super::{
+    console::Console,
+    files::LimitedFile,
+    klog::KernelLog,
+    link::Link,
+    settings::{KERNEL_LOG, Settings},
+    state::{Ended, Problem, Running, Session, SessionError, State, WRITE_LOG, io_error},
+    triage::{TestEnd, seconds},
+    watchdog::Alarm,
+};
+use crate::{
+    error_chain,
+    machine::{Engine, HostPorts, StopReason},
+};
+use reports::{Event, Reports};
+use std::{
+    collections::VecDeque,
+    io,
+    time::Instant,
+};
+use suites::Test;
+use wire::HostMessage;
+
+/// Largest whole logs kept per machine, in bytes.
+const LOG_LIMIT: u64 = 128 << 20;
+
+impl<'a> Session<'a> {
+    /// Starts machine `number`.
+    ///
+    /// # Errors
+    /// [`SessionError::Launch`] when there is no machine; [`SessionError::Report`].
+    pub fn launch(
+        engine: &dyn Engine,
+        settings: &'a Settings,
+        reports: &'a mut Reports,
+        number: u32,
+    ) -> Result<Self, SessionError> {
+        reports.emit(Event::MachineStarted { machine: number })?;
+        let launched = Instant::now();
+        let engine_result = engine.launch(&settings.spec)?;
+        let HostPorts { link, klog, console } = engine_result.ports;
+        let log = |name: &str| LimitedFile::new(settings.run_dir.join(name), LOG_LIMIT);
+        let mut session = Self {
+            settings,
+            reports,
+            number,
+            machine: engine_result.machine,
+            link: Link::new(link),
+            klog_port: Some(klog),
+            console_port: Some(console),
+            klog: KernelLog::new(log(KERNEL_LOG)),
+            console: Console::new(log("console.log")),
+            launched,
+            release: String::new(),
+            tests_done: 0,
+        };
+        // It waits in the socket until init comes for it.
+        if let Err(error) = session.link.send(&HostMessage::Setup(settings.setup.clone())) {
+            return Err(io_error("talk to a machine")(io::Error::other(error.to_string())));
+        }
+        Ok(session)
+    }
+
+    /// Runs tests off the front of `queue` until it is empty or the machine is gone. A test leaves the queue when
+    /// it starts; its number is its place in `tests`.
+    ///
+    /// # Errors
+    /// When reports or outputs cannot be written. The running test then still gets an event.
+    pub fn run(mut self, tests: &[Test], queue: &mut VecDeque<usize>) -> Result<Ended, SessionError> {
+        let result = self.drive(tests, queue);
+        self.machine.kill();
+        let reason = match &result {
+            Ok(Ended::Completed) => "all tests are done".to_owned(),
+            Ok(Ended::MachineLost { reason, .. } | Ended::BootFailed(reason)) => reason.clone(),
+            Ok(Ended::Cancelled) => "interrupted".to_owned(),
+            Ok(Ended::Stopped) => "stopped at the first failure".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let event = Event::MachineEnded { machine: self.number, reason };
+        let told = self.reports.emit(event);
+        let ended = result?;
+        told?;
+        Ok(ended)
+    }
+
+    fn drive<'t>(&mut self, tests: &'t [Test], queue: &mut VecDeque<usize>) -> Result<Ended, SessionError> {
+        let mut state = State::Booting { deadline: self.launched + self.settings.boot_timeout };
+        loop {
+            let wake = match &state {
+                State::Booting { deadline } | State::Draining { deadline, .. } => Some(*deadline),
+                State::Running(running) => Some(running.watchdog.next()),
+                State::Ready => None,
+            };
+            let ready = matches!(state, State::Ready);
+            let cancelled = self.wait(if ready { Some(Instant::now()) } else { wake })?;
+            if cancelled {
+                self.interrupt(state)?;
+                return Ok(Ended::Cancelled);
+            }
+            let gone = self.machine.process().map_err(io_error("watch a machine"))?;
+            let link = self.read_ports(&mut state, gone.is_some())?;
+            if let Err(error) = link.and_then(|()| self.link.flush()) {
+                let words = error_chain(&error);
+                return self.lose(state, &TestEnd::LinkBroken(&words), words.clone());
+            }
+            match self.messages(&mut state) {
+                Ok(None) => {}
+                Ok(Some(fatal)) => return self.lose(state, &TestEnd::LinkBroken(&fatal), fatal.clone()),
+                Err(Problem::Session(error)) => return Err(error),
+                Err(Problem::Link(error)) => {
+                    let words = error_chain(&error);
+                    return self.lose(state, &TestEnd::LinkBroken(&words), words.clone());
+                }
+            }
+            if let Some(reason) = gone {
+                let words = describe(&reason);
+                return self.lose(state, &TestEnd::MachineGone(&reason), words);
+            }
+            state = match self.advance(state, tests, queue)? {
+                Step::Go(state) => state,
+                Step::End(ended) => return Ok(ended),
+            };
+        }
+    }
+
+    /// Does what the state and the time ask for.
+    fn advance<'t>(
+        &mut self,
+        state: State<'t>,
+        tests: &'t [Test],
+        queue: &mut VecDeque<usize>,
+    ) -> Result<Step<'t>, SessionError> {
+        let now = Instant::now();
+        match state {
+            State::Booting { deadline } if now >= deadline => {
+                self.back_traces(None)?;
+                let last = self.console.last_line().map_or_else(
+                    || "it printed nothing on its console".to_owned(),
+                    |line| format!("the last line on its console: {line}"),
+                );
+                let time = seconds(self.settings.boot_timeout);
+                Ok(Step::End(Ended::BootFailed(format!("the machine was not ready within {time}; {last}"))))
+            }
+            State::Ready => match queue.pop_front() {
+                None => Ok(Step::End(Ended::Completed)),
+                Some(index) => self.start(&tests[index], u32::try_from(index).unwrap_or(u32::MAX)).map(Step::Go),
+            },
+            State::Running(mut running) => match running.watchdog.check(now) {
+                None => Ok(Step::Go(State::Running(running))),
+                Some(Alarm::Ping(number)) => {
+                    // A link that cannot take it is noticed by what then does not come.
+                    let _ = self.link.send(&HostMessage::Ping(number));
+                    Ok(Step::Go(State::Running(running)))
+                }
+                Some(alarm) => {
+                    self.back_traces(Some(&mut running))?;
+                    let end = match alarm {
+                        Alarm::Silent(silence) => TestEnd::Silent(silence),
+                        _ => TestEnd::Overdue,
+                    };
+                    let verdict = self.finish(running, &end)?;
+                    let reason = verdict.message.unwrap_or_default();
+                    Ok(Step::End(Ended::MachineLost { useful: true, reason }))
+                }
+            },
+            State::Draining { running, ended, deadline } => {
+                let there = ended.klog_seq.is_none_or(|seq| self.klog.reached(seq));
+                if !there && now < deadline {
+                    return Ok(Step::Go(State::Draining { running, ended, deadline }));
+                }
+                let verdict = self.finish(running, &TestEnd::Ended(&ended))?;
+                if self.settings.fail_fast && !verdict.outcome.is_good() {
+                    return Ok(Step::End(Ended::Stopped));
+                }
+                if !ended.unkillable.is_empty() {
+                    let reason = verdict.message.unwrap_or_default();
+                    return Ok(Step::End(Ended::MachineLost { useful: true, reason }));
+                }
+                Ok(Step::Go(State::Ready))
+            }
+            other => Ok(Step::Go(other)),
+        }
+    }
+
+    /// The machine is of no further use: judges what was running.
+    fn lose(&mut self, state: State<'_>, end: &TestEnd<'_>, words: String) -> Result<Ended, SessionError> {
+        match state {
+            State::Booting { .. } => {
+                self.klog.continue_from_console(&self.console.tail(), None).map_err(io_error(WRITE_LOG))?;
+                let findings = self.klog.findings();
+                let reason = self.console.fatal().or_else(|| findings.panic.clone()).unwrap_or_else(|| {
+                    let last = self.console.last_line().map(|line| format!("; the last line on its console: {line}"));
+                    format!("{words}{}", last.unwrap_or_default())
+                });
+                Ok(Ended::BootFailed(reason))
+            }
+            State::Ready => Ok(Ended::MachineLost { useful: self.tests_done > 0, reason: words }),
+            // The test had ended, and so it counts; its machine died after it.
+            State::Draining { running, ended, .. } => {
+                self.finish(running, &TestEnd::Ended(&ended))?;
+                Ok(Ended::MachineLost { useful: true, reason: words })
+            }
+            State::Running(mut running) => {
+                let tail = self.console.tail();
+                self.klog
+                    .continue_from_console(&tail, Some(&mut running.files.kernel_log))
+                    .map_err(io_error(WRITE_LOG))?;
+                let verdict = self.finish(running, end)?;
+                let stop = self.settings.fail_fast && !verdict.outcome.is_good();
+                if stop {
+                    return Ok(Ended::Stopped);
+                }
+                Ok(Ended::MachineLost { useful: true, reason: verdict.message.unwrap_or(words) })
+            }
+        }
+    }
+}
+
+enum Step<'t> {
+    Go(State<'t>),
+    End(Ended),
+}
+
+fn describe(reason: &StopReason) -> String {
+    match reason {
+        StopReason::PowerOff => "the machine switched itself off".into(),
+        StopReason::Reset => "the machine reset".into(),
+        StopReason::InternalError(words) | StopReason::EngineDied(words) => words.clone(),
+    }
+}
+

@@ -1,0 +1,19 @@
+//! One machine's life, from launch to its end: talking to it, watching it, collecting what it says, judging its tests.
+
+mod console;
+mod driver;
+mod files;
+mod intake;
+mod klog;
+mod link;
+mod outcome;
+mod settings;
+mod splat;
+mod start;
+mod state;
+mod triage;
+mod watchdog;
+
+pub use outcome::not_run;
+pub use settings::Settings;
+pub use state::{Ended, Session, SessionError};

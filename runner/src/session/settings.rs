@@ -1,0 +1,64 @@
+//! What is the same for every machine of a run.
+
+use crate::machine::MachineSpec;
+use reports::OutputRef;
+use std::{ffi::OsString, os::unix::net::UnixStream, path::PathBuf, time::Duration};
+use suites::Test;
+
+/// Name of the whole kernel log in the output directory.
+pub const KERNEL_LOG: &str = "kernel.log";
+
+/// What is the same for every machine of a run.
+pub struct Settings {
+    /// What the machines are.
+    pub spec: MachineSpec,
+    /// What init is told first.
+    pub setup: wire::Setup,
+    /// Environment of every test, `NAME=value`.
+    pub env: Vec<(OsString, OsString)>,
+    /// Working directory of tests that have none of their own.
+    pub cwd: PathBuf,
+    /// Files that `smoke:root-equal` compares: SHA-256 in hex, size and path.
+    pub known_files: Vec<String>,
+    /// Factor on every time limit.
+    pub scale: f64,
+    /// From launch to init's ready, scaled.
+    pub boot_timeout: Duration,
+    /// Limit for tests without one of their own, unscaled; `None` for none.
+    pub default_timeout: Option<Duration>,
+    /// Limit that replaces every test's own, unscaled.
+    pub timeout: Option<Duration>,
+    /// Bytes kept of each stream of a test.
+    pub output_limit: u64,
+    /// What a test may leave.
+    pub artifacts: wire::ArtifactLimits,
+    /// Whether the first test that is not good ends the run.
+    pub fail_fast: bool,
+    /// The output directory.
+    pub run_dir: PathBuf,
+    /// Becomes readable when the run is to be given up.
+    pub cancel: UnixStream,
+}
+
+impl Settings {
+    /// Where the whole kernel log is, for a result that has no slice of its own.
+    pub fn log_reference(&self) -> Option<OutputRef> {
+        let bytes = std::fs::metadata(self.run_dir.join(KERNEL_LOG)).ok()?.len();
+        Some(OutputRef { file: KERNEL_LOG.into(), bytes, dropped: 0 })
+    }
+
+    /// A time limit, made longer for a slow machine.
+    pub fn scaled(&self, duration: Duration) -> Duration {
+        duration.mul_f64(self.scale)
+    }
+
+    /// A test's time limit, scaled.
+    pub fn limit(&self, test: &Test) -> Option<Duration> {
+        let unscaled = match self.timeout {
+            Some(Duration::ZERO) => None,
+            Some(limit) => Some(limit),
+            None => test.timeout.or(self.default_timeout),
+        };
+        unscaled.map(|limit| self.scaled(limit))
+    }
+}

@@ -1,0 +1,115 @@
+//! What a session is made of.
+
+use super::{console::Console, files::TestFiles, klog::KernelLog, link::{Link, LinkError}, settings::Settings, watchdog::Watchdog};
+use crate::machine::{LaunchError, Machine};
+use reports::Reports;
+use std::{io, os::unix::net::UnixStream, time::{Duration, Instant}};
+use suites::{Test, ktap::Parser};
+use wire::TestEnded;
+
+/// Why a session is over.
+#[derive(Debug)]
+pub enum Ended {
+    /// Every test of the queue has its outcome.
+    Completed,
+    /// The machine is gone or unfit; the queue holds what is left. Says whether it got as far as a test.
+    MachineLost {
+        /// Whether a test was running or had run.
+        useful: bool,
+        /// Why, a plain sentence.
+        reason: String,
+    },
+    /// Init never became ready: a plain sentence, and what the kernel log showed.
+    BootFailed(String),
+    /// The run is to be given up.
+    Cancelled,
+    /// `--fail-fast`: a test was not good.
+    Stopped,
+}
+
+/// What ends a run from the host's side.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// No machine came to be.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// A report cannot be written.
+    #[error(transparent)]
+    Report(#[from] reports::ReportError),
+    /// A file of the output directory cannot be written, or waiting failed.
+    #[error("cannot {action}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Wraps the system's reason for `action` failing.
+pub fn io_error(action: &'static str) -> impl FnOnce(io::Error) -> SessionError {
+    move |source| SessionError::Io { action, source }
+}
+
+pub const WRITE_OUTPUT: &str = "write the output of a test";
+pub const WRITE_LOG: &str = "write the kernel log";
+
+/// A test on its way.
+pub struct Running<'t> {
+    pub test: &'t Test,
+    pub number: u32,
+    pub limit: Option<Duration>,
+    pub started: Instant,
+    pub watchdog: Watchdog,
+    pub files: TestFiles,
+    pub parser: Parser,
+}
+
+/// Where a session is.
+pub enum State<'t> {
+    Booting { deadline: Instant },
+    Ready,
+    Running(Box<Running<'t>>),
+    Draining { running: Box<Running<'t>>, ended: TestEnded, deadline: Instant },
+}
+
+/// One machine and everything it is doing.
+pub struct Session<'a> {
+    pub settings: &'a Settings,
+    pub reports: &'a mut Reports,
+    pub number: u32,
+    pub machine: Box<dyn Machine>,
+    pub link: Link,
+    pub klog_port: Option<UnixStream>,
+    pub console_port: Option<UnixStream>,
+    pub klog: KernelLog,
+    pub console: Console,
+    pub launched: Instant,
+    pub release: String,
+    pub tests_done: u32,
+}
+
+/// What can go wrong while messages are taken in.
+pub enum Problem {
+    Link(LinkError),
+    Session(SessionError),
+}
+
+impl From<LinkError> for Problem {
+    fn from(error: LinkError) -> Self {
+        Self::Link(error)
+    }
+}
+
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        Self::Session(error)
+    }
+}
+
+impl From<reports::ReportError> for Problem {
+    fn from(error: reports::ReportError) -> Self {
+        Self::Session(error.into())
+    }
+}

@@ -1,0 +1,365 @@
+//! From evidence to outcome. The only place where that is decided; everything here is pure.
+
+use super::klog::Findings;
+use crate::machine::StopReason;
+use std::time::Duration;
+use suites::{Outcome, ktap::Document};
+use wire::{ExitStatus, TestEnded};
+
+/// How a test's time on a machine came to its end.
+#[derive(Debug)]
+pub enum TestEnd<'a> {
+    /// Init said so.
+    Ended(&'a TestEnded),
+    /// The machine is gone.
+    MachineGone(&'a StopReason),
+    /// Init has not answered for this long.
+    Silent(Duration),
+    /// Init answers, but has not ended the test although its time, grace included, is long up.
+    Overdue,
+    /// The guest no longer keeps to the protocol, or a port failed: a plain sentence.
+    LinkBroken(&'a str),
+}
+
+/// Everything known about a test when it is over.
+#[derive(Debug)]
+pub struct Evidence<'a> {
+    /// How it ended.
+    pub end: TestEnd<'a>,
+    /// What its output claims.
+    pub ktap: &'a Document,
+    /// What the kernel log showed while it ran.
+    pub findings: &'a Findings,
+    /// Its time limit, scaled.
+    pub limit: Option<Duration>,
+    /// Whether the test makes the kernel report errors on purpose.
+    pub expects_splats: bool,
+    /// The end of the console, for the words of a guest that switched itself off.
+    pub console: &'a str,
+}
+
+/// An outcome and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// What became of the test.
+    pub outcome: Outcome,
+    /// Why; none for a plain pass.
+    pub message: Option<String>,
+}
+
+impl Verdict {
+    fn new(outcome: Outcome, message: impl Into<String>) -> Self {
+        Self { outcome, message: Some(message.into()) }
+    }
+}
+
+/// Exit status by which a test declines to run (`tools/testing/selftests/kselftest.h`, `KSFT_SKIP`).
+const EXIT_SKIP: i32 = 4;
+
+/// Exit status of an expected failure (`KSFT_XFAIL`); believed only where the output says the same.
+const EXIT_XFAIL: i32 = 2;
+
+/// Judges one test.
+#[must_use]
+pub fn judge(evidence: &Evidence<'_>) -> Verdict {
+    match &evidence.end {
+        TestEnd::MachineGone(reason) => machine_gone(evidence, reason),
+        TestEnd::Silent(silence) => Verdict::new(
+            Outcome::Hang,
+            format!("the machine stopped answering: nothing came from its init for {}", seconds(*silence)),
+        ),
+        TestEnd::Overdue => Verdict::new(
+            Outcome::Hang,
+            "the test's time is long up, and the machine's init, although it answers, has not been able to end it",
+        ),
+        TestEnd::LinkBroken(why) => match &evidence.findings.panic {
+            Some(panic) => Verdict::new(Outcome::KernelCrash, panic.clone()),
+            None => Verdict::new(Outcome::HarnessError, (*why).to_owned()),
+        },
+        TestEnd::Ended(ended) => ended_test(evidence, ended),
+    }
+}
+
+fn machine_gone(evidence: &Evidence<'_>, reason: &StopReason) -> Verdict {
+    if let Some(panic) = &evidence.findings.panic {
+        return Verdict::new(Outcome::KernelCrash, panic.clone());
+    }
+    let said = |words: &str| evidence.console.lines().rev().take(20).any(|line| line.contains(words));
+    match reason {
+        StopReason::PowerOff => Verdict::new(Outcome::Fail, "the test switched the machine off"),
+        // kernel/reboot.c, kernel_restart()
+        StopReason::Reset if said("reboot: Restarting system") => {
+            Verdict::new(Outcome::Fail, "the test restarted the machine")
+        }
+        StopReason::Reset if said("sysrq: Resetting") => {
+            Verdict::new(Outcome::Fail, "the test reset the machine with the SysRq key")
+        }
+        StopReason::Reset => match &evidence.findings.oops {
+            Some(oops) => Verdict::new(Outcome::KernelCrash, format!("the machine reset after: {oops}")),
+            None => Verdict::new(
+                Outcome::KernelCrash,
+                "the machine reset without a word from its kernel (a triple fault, or a reset by a device)",
+            ),
+        },
+        StopReason::InternalError(words) => {
+            Verdict::new(Outcome::HarnessError, format!("the virtual hardware gave up: {words}"))
+        }
+        StopReason::EngineDied(words) => {
+            Verdict::new(Outcome::HarnessError, format!("the machine's process died: {words}"))
+        }
+    }
+}
+
+fn ended_test(evidence: &Evidence<'_>, ended: &TestEnded) -> Verdict {
+    if !ended.unkillable.is_empty() {
+        return Verdict::new(
+            Outcome::Hang,
+            format!("processes of the test cannot be killed: {}", ended.unkillable.join(", ")),
+        );
+    }
+    if ended.timed_out {
+        let limit = evidence.limit.map_or_else(String::new, |limit| format!(" within {}", seconds(limit)));
+        return Verdict::new(Outcome::TimeOut, format!("it did not end{limit}"));
+    }
+    let verdict = match &ended.status {
+        ExitStatus::NotStarted(why) => return Verdict::new(Outcome::HarnessError, format!("it could not be started: {why}")),
+        ExitStatus::Signaled(signal) => Verdict::new(Outcome::Fail, format!("killed by {}", signal_name(*signal))),
+        ExitStatus::Exited(status) => exited(evidence.ktap, *status),
+    };
+    match &evidence.findings.oops {
+        Some(oops) if verdict.outcome.is_good() && !evidence.expects_splats => Verdict::new(
+            Outcome::Fail,
+            format!("the kernel reported an error while the test, by itself a {}, ran: {oops}", verdict.outcome),
+        ),
+        _ => verdict,
+    }
+}
+
+/// Holds an exit status against what the output claims.
+fn exited(ktap: &Document, status: i32) -> Verdict {
+    if let Some(reason) = &ktap.bail_out {
+        return Verdict::new(Outcome::Fail, format!("it bailed out: {reason}"));
+    }
+    let failed: Vec<String> = ktap
+        .leaves()
+        .filter(|(_, point)| !point.outcome.is_good())
+        .map(|(path, _)| path.join(" / "))
+        .collect();
+    let good = ktap.leaves().filter(|(_, point)| point.outcome.is_good()).count();
+    let problem = ktap.problems.first();
+    if !failed.is_empty() {
+        let what = listed(&failed);
+        return match status {
+            0 => Verdict::new(Outcome::Fail, format!("exit status 0 contradicts its output, where {what} failed")),
+            EXIT_SKIP => Verdict::new(Outcome::Fail, format!("exit status 4 (skip) contradicts its output, where {what} failed")),
+            1 => Verdict::new(Outcome::Fail, format!("{what} failed")),
+            other => Verdict::new(Outcome::Fail, format!("{what} failed, exit status {other}")),
+        };
+    }
+    match status {
+        0 => match (problem, &ktap.skip_all) {
+            (Some(problem), _) => {
+                Verdict::new(Outcome::Fail, format!("exit status 0 contradicts its output: {problem}"))
+            }
+            (None, Some(reason)) => Verdict::new(Outcome::Skip, reason_or(reason, "its plan says skip")),
+            (None, None) => by_results(ktap, good),
+        },
+        EXIT_SKIP => {
+            let reason = ktap.skip_all.clone().or_else(|| last_skip_reason(ktap)).unwrap_or_default();
+            Verdict::new(Outcome::Skip, reason_or(&reason, "exit status 4"))
+        }
+        EXIT_XFAIL if ktap.leaves().any(|(_, p)| p.outcome == Outcome::ExpectedFail) => {
+            Verdict::new(Outcome::ExpectedFail, "it failed as expected (exit status 2)")
+        }
+        other if good > 0 => Verdict::new(
+            Outcome::Fail,
+            match problem {
+                Some(problem) => format!("exit status {other}; {problem}"),
+                None => format!("exit status {other} contradicts its output, where none of {good} results failed"),
+            },
+        ),
+        other => Verdict::new(Outcome::Fail, format!("exit status {other}")),
+    }
+}
+
+/// Exit status 0 and nothing failed: a pass, unless everything inside was skipped or failed as expected.
+fn by_results(ktap: &Document, good: usize) -> Verdict {
+    let count = |outcome| ktap.leaves().filter(|(_, p)| p.outcome == outcome).count();
+    let (skipped, expected) = (count(Outcome::Skip), count(Outcome::ExpectedFail));
+    if good > 0 && skipped == good {
+        let reason = last_skip_reason(ktap).unwrap_or_default();
+        Verdict::new(Outcome::Skip, reason_or(&reason, "everything in it was skipped"))
+    } else if expected > 0 && expected + skipped == good {
+        Verdict::new(Outcome::ExpectedFail, "everything in it failed as expected or was skipped")
+    } else {
+        Verdict { outcome: Outcome::Pass, message: None }
+    }
+}
+
+fn last_skip_reason(ktap: &Document) -> Option<String> {
+    let skipped = ktap.leaves().filter(|(_, p)| p.outcome == Outcome::Skip);
+    skipped.filter_map(|(_, p)| p.reason.clone()).next_back()
+}
+
+fn reason_or(reason: &str, otherwise: &str) -> String {
+    if reason.trim().is_empty() { otherwise.to_owned() } else { reason.trim().to_owned() }
+}
+
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// `3 s`, `1.5 s`.
+pub fn seconds(duration: Duration) -> String {
+    let tenths = (duration.as_secs_f64() * 10.0).round() / 10.0;
+    format!("{tenths} s")
+}
+
+/// `signal 9 (SIGKILL)`.
+pub fn signal_name(signal: i32) -> String {
+    match rustix::process::Signal::from_named_raw(signal).map(|s| format!("{s:?}")) {
+        Some(name) => {
+            let name = name.trim_start_matches("Signal::").to_owned();
+            let name = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
+            format!("signal {signal} ({name})")
+        }
+        None => format!("signal {signal}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use suites::{OutputFormat, ktap::Parser};
+
+    fn ktap(text: &str) -> Document {
+        let mut parser = Parser::new(OutputFormat::Auto);
+        parser.push(text.as_bytes());
+        parser.finish()
+    }
+
+    fn ended(status: ExitStatus) -> TestEnded {
+        TestEnded {
+            test: 1,
+            status,
+            timed_out: false,
+            duration_us: 1,
+            dropped: [0, 0],
+            artifacts_dropped: 0,
+            unkillable: vec![],
+            taint: 0,
+            klog_seq: None,
+        }
+    }
+
+    fn judge_end(end: TestEnd<'_>, text: &str, findings: &Findings, console: &str) -> Verdict {
+        judge(&Evidence {
+            end,
+            ktap: &ktap(text),
+            findings,
+            limit: Some(Duration::from_secs(45)),
+            expects_splats: false,
+            console,
+        })
+    }
+
+    fn exit(status: i32, text: &str) -> (Outcome, String) {
+        let ended = ended(ExitStatus::Exited(status));
+        let verdict = judge_end(TestEnd::Ended(&ended), text, &Findings::default(), "");
+        (verdict.outcome, verdict.message.unwrap_or_default())
+    }
+
+    #[test]
+    fn exit_status_alone_decides_without_results() {
+        assert_eq!(exit(0, "hello"), (Outcome::Pass, String::new()));
+        assert_eq!(exit(4, "").0, Outcome::Skip);
+        assert_eq!(exit(1, ""), (Outcome::Fail, "exit status 1".into()));
+        assert_eq!(exit(2, "").0, Outcome::Fail);
+        assert_eq!(exit(139, "").0, Outcome::Fail);
+    }
+
+    #[test]
+    fn a_contradiction_is_a_failure_and_says_so() {
+        let failed = "TAP version 13\n1..2\nok 1 a\nnot ok 2 b\n";
+        for status in [0, 4] {
+            let (outcome, message) = exit(status, failed);
+            assert_eq!(outcome, Outcome::Fail);
+            assert!(message.contains("contradicts") && message.contains('b'), "{message}");
+        }
+        let (outcome, message) = exit(1, "TAP version 13\n1..1\nok 1 a\n");
+        assert_eq!(outcome, Outcome::Fail);
+        assert!(message.contains("contradicts"), "{message}");
+        let (outcome, message) = exit(0, "TAP version 13\n1..3\nok 1 a\n");
+        assert_eq!(outcome, Outcome::Fail);
+        assert!(message.contains("contradicts"), "{message}");
+    }
+
+    #[test]
+    fn agreement_is_plain() {
+        assert_eq!(exit(0, "TAP version 13\n1..1\nok 1 a\n").0, Outcome::Pass);
+        assert_eq!(exit(1, "TAP version 13\n1..1\nnot ok 1 a\n"), (Outcome::Fail, "a failed".into()));
+        assert_eq!(exit(0, "TAP version 13\n1..1\nok 1 a # SKIP no device\n"), (Outcome::Skip, "no device".into()));
+        assert_eq!(exit(0, "TAP version 13\n1..0 # SKIP not root\n"), (Outcome::Skip, "not root".into()));
+        assert_eq!(exit(0, "TAP version 13\n1..1\nok 1 a # XFAIL known\n").0, Outcome::ExpectedFail);
+        assert_eq!(exit(2, "TAP version 13\n1..1\nok 1 a # XFAIL known\n").0, Outcome::ExpectedFail);
+        assert_eq!(exit(0, "TAP version 13\n1..2\nok 1 a # SKIP x\nok 2 b\n").0, Outcome::Pass);
+        assert_eq!(exit(1, "TAP version 13\n1..2\nok 1 a\nBail out! no memory\n").0, Outcome::Fail);
+    }
+
+    #[test]
+    fn signals_time_outs_and_survivors() {
+        let quiet = Findings::default();
+        let verdict = judge_end(TestEnd::Ended(&ended(ExitStatus::Signaled(9))), "", &quiet, "");
+        assert_eq!(verdict, Verdict::new(Outcome::Fail, "killed by signal 9 (SIGKILL)"));
+        let mut late = ended(ExitStatus::Signaled(15));
+        late.timed_out = true;
+        let verdict = judge_end(TestEnd::Ended(&late), "", &quiet, "");
+        assert_eq!(verdict, Verdict::new(Outcome::TimeOut, "it did not end within 45 s"));
+        late.unkillable = vec!["dd".into()];
+        assert_eq!(judge_end(TestEnd::Ended(&late), "", &quiet, "").outcome, Outcome::Hang);
+        let missing = ended(ExitStatus::NotStarted("no such file: /x".into()));
+        assert_eq!(judge_end(TestEnd::Ended(&missing), "", &quiet, "").outcome, Outcome::HarnessError);
+    }
+
+    #[test]
+    fn a_kernel_that_oopsed_is_never_green() {
+        let oops = Findings { panic: None, oops: Some("BUG: unable to handle page fault".into()) };
+        let ended = ended(ExitStatus::Exited(0));
+        let verdict = judge_end(TestEnd::Ended(&ended), "", &oops, "");
+        assert_eq!(verdict.outcome, Outcome::Fail);
+        assert!(verdict.message.expect("a reason").contains("page fault"));
+        let expected = judge(&Evidence {
+            end: TestEnd::Ended(&ended),
+            ktap: &ktap(""),
+            findings: &oops,
+            limit: None,
+            expects_splats: true,
+            console: "",
+        });
+        assert_eq!(expected.outcome, Outcome::Pass);
+    }
+
+    #[test]
+    fn the_ways_a_machine_goes_are_told_apart() {
+        let quiet = Findings::default();
+        let panic = Findings { panic: Some("Kernel panic - not syncing: x".into()), oops: None };
+        let gone = |reason: &StopReason, findings: &Findings, console: &str| {
+            judge_end(TestEnd::MachineGone(reason), "", findings, console).outcome
+        };
+        assert_eq!(gone(&StopReason::Reset, &panic, ""), Outcome::KernelCrash);
+        assert_eq!(gone(&StopReason::Reset, &quiet, ""), Outcome::KernelCrash);
+        assert_eq!(gone(&StopReason::Reset, &quiet, "[ 1.0] reboot: Restarting system\n"), Outcome::Fail);
+        assert_eq!(gone(&StopReason::PowerOff, &quiet, ""), Outcome::Fail);
+        assert_eq!(gone(&StopReason::EngineDied("killed".into()), &quiet, ""), Outcome::HarnessError);
+        assert_eq!(gone(&StopReason::InternalError("x".into()), &quiet, ""), Outcome::HarnessError);
+        let silent = judge_end(TestEnd::Silent(Duration::from_secs(15)), "", &quiet, "");
+        assert_eq!(silent.outcome, Outcome::Hang);
+        let broken = judge_end(TestEnd::LinkBroken("rubbish"), "", &quiet, "");
+        assert_eq!(broken.outcome, Outcome::HarnessError);
+    }
+}
