@@ -94,6 +94,26 @@ pub struct RunInfo {
     pub tests: Vec<TestId>,
 }
 
+impl RunInfo {
+    /// What tests what, in one line:
+    /// `runner 0.1.0: linux 6.12.1 on qemu (tcg: no /dev/kvm), 2 CPUs, 1024 MiB, time-outs x8`.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        format!(
+            "runner {}: linux {} on {} ({}: {}), {} CPU{}, {} MiB, time-outs x{}",
+            self.version,
+            self.release,
+            self.engine,
+            self.accelerator,
+            self.engine_reason,
+            self.cpus,
+            if self.cpus == 1 { "" } else { "s" },
+            self.memory_mib,
+            self.timeout_scale,
+        )
+    }
+}
+
 /// What became of one test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TestResult {

@@ -1,9 +1,28 @@
 //! One event stream in; JUnit, JSON and terminal reports out.
 //!
-//! A run says what happens as [`Event`]s. The journal writes them to `events.jsonl` first; every other
-//! report is a fold over them.
+//! A run says what happens as [`Event`]s, to [`Reports`]. The [`Journal`] writes them to `events.jsonl` first; every
+//! other report is drawn from the [`Summary`], a fold over them.
 #![forbid(unsafe_code)]
 
+mod atomic;
+mod counts;
+mod error;
 mod event;
+mod excerpt;
+pub mod journal;
+pub mod json;
+pub mod junit;
+mod sink;
+mod summary;
+mod terminal;
+#[cfg(test)]
+mod testing;
+mod text;
 
+pub use counts::Counts;
+pub use error::ReportError;
 pub use event::{Event, OutputRef, Record, RunInfo, SubtestResult, TestResult};
+pub use journal::Journal;
+pub use sink::{Reports, render};
+pub use summary::{Finished, Machine, Running, Summary};
+pub use terminal::{Stream, Terminal, TerminalOptions};

@@ -1,0 +1,194 @@
+//! What is known of a run, as the events so far tell it.
+
+use crate::{Counts, Event, Record, RunInfo, TestResult};
+use serde::Serialize;
+use std::collections::HashSet;
+use suites::TestId;
+
+/// The events so far, folded. Every report but the journal is drawn from it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Summary {
+    /// The run, once it started.
+    pub run: Option<RunInfo>,
+    /// What became of the tests, in the order in which they ended.
+    pub results: Vec<TestResult>,
+    /// Outcomes of the tests that ended.
+    pub tests: Counts,
+    /// Outcomes of the results inside their outputs.
+    pub subtests: Counts,
+    /// Tests that started and have not ended.
+    pub running: Vec<Running>,
+    /// The machines, in the order in which they started.
+    pub machines: Vec<Machine>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+    /// The end, unless the run goes on or was killed.
+    pub finished: Option<Finished>,
+    /// When the latest event happened, in milliseconds since the run started.
+    pub at_ms: u64,
+    ended: HashSet<TestId>,
+}
+
+/// A test that has started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    /// Which.
+    pub id: TestId,
+    /// Where.
+    pub machine: u32,
+    /// When it started, in milliseconds since the run started.
+    pub since_ms: u64,
+}
+
+/// A machine of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Machine {
+    /// Its number, from 1.
+    pub machine: u32,
+    /// `uname -r`, once it was ready to run tests.
+    pub release: Option<String>,
+    /// Milliseconds from the start of its process until it was ready to run tests.
+    pub boot_ms: Option<u64>,
+    /// Why it is gone, once it is.
+    pub ended: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The exit status of the command.
+    pub exit_status: u8,
+    /// Why that status.
+    pub reason: String,
+    /// From start to end, in milliseconds.
+    pub duration_ms: u64,
+}
+
+impl Summary {
+    /// The fold of `records`.
+    #[must_use]
+    pub fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
+        let mut summary = Self::default();
+        for record in records {
+            summary.apply(record);
+        }
+        summary
+    }
+
+    /// Takes in the next event.
+    pub fn apply(&mut self, record: &Record) {
+        self.at_ms = record.at_ms;
+        match &record.event {
+            Event::RunStarted(run) => self.run = Some(run.clone()),
+            Event::Warning { text } => self.warnings.push(text.clone()),
+            Event::MachineStarted { machine } => {
+                self.machine(*machine);
+            }
+            Event::MachineReady {
+                machine,
+                release,
+                boot_ms,
+            } => {
+                let machine = self.machine(*machine);
+                machine.release = Some(release.clone());
+                machine.boot_ms = Some(*boot_ms);
+            }
+            Event::TestStarted { id, machine } => self.running.push(Running {
+                id: id.clone(),
+                machine: *machine,
+                since_ms: record.at_ms,
+            }),
+            Event::TestFinished(result) => self.finish(result),
+            Event::MachineEnded { machine, reason } => {
+                self.machine(*machine).ended = Some(reason.clone());
+            }
+            Event::RunFinished {
+                exit_status,
+                reason,
+                duration_ms,
+            } => {
+                self.finished = Some(Finished {
+                    exit_status: *exit_status,
+                    reason: reason.clone(),
+                    duration_ms: *duration_ms,
+                });
+            }
+        }
+    }
+
+    /// The selected tests that have not ended, in their order.
+    pub fn not_finished(&self) -> impl Iterator<Item = &TestId> {
+        let selected = self.run.iter().flat_map(|run| &run.tests);
+        selected.filter(|id| !self.ended.contains(id))
+    }
+
+    fn finish(&mut self, result: &TestResult) {
+        self.running.retain(|running| running.id != result.id);
+        self.tests.add(result.outcome);
+        for subtest in &result.subtests {
+            self.subtests.add(subtest.outcome);
+        }
+        self.ended.insert(result.id.clone());
+        self.results.push(result.clone());
+    }
+
+    fn machine(&mut self, number: u32) -> &mut Machine {
+        let known = self.machines.iter().position(|m| m.machine == number);
+        let index = known.unwrap_or_else(|| {
+            self.machines.push(Machine {
+                machine: number,
+                release: None,
+                boot_ms: None,
+                ended: None,
+            });
+            self.machines.len() - 1
+        });
+        &mut self.machines[index]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+    use suites::Outcome;
+
+    #[test]
+    fn a_whole_run_is_folded() {
+        let records = testing::a_run();
+        let summary = Summary::of(&records);
+        assert_eq!(summary.tests.total(), 10);
+        for outcome in Outcome::ALL {
+            assert_eq!(summary.tests.get(outcome), 1, "{outcome}");
+        }
+        assert_eq!(summary.subtests.get(Outcome::Pass), 2);
+        assert_eq!(summary.subtests.get(Outcome::Fail), 1);
+        assert_eq!(summary.not_finished().count(), 0);
+        assert_eq!(summary.running, []);
+        assert_eq!(summary.warnings.len(), 1);
+        assert_eq!(summary.machines.len(), 2);
+        assert_eq!(summary.machines[0].boot_ms, Some(4100));
+        assert_eq!(
+            summary.machines[0].ended.as_deref(),
+            Some("the kernel panicked")
+        );
+        assert_eq!(summary.machines[1].release, None);
+        let finished = summary.finished.expect("it ended");
+        assert_eq!((finished.exit_status, finished.duration_ms), (1, 12_300));
+    }
+
+    #[test]
+    fn an_interrupted_run_knows_what_is_left() {
+        let records = testing::a_run();
+        let started = records
+            .iter()
+            .rposition(|r| matches!(r.event, Event::TestStarted { .. }))
+            .expect("a test starts");
+        let summary = Summary::of(&records[..=started]);
+        assert_eq!(summary.finished, None);
+        assert_eq!(summary.running.len(), 1);
+        let left: Vec<_> = summary.not_finished().collect();
+        assert_eq!(left[0], &summary.running[0].id);
+        assert_eq!(left.len() + summary.results.len(), 10);
+    }
+}

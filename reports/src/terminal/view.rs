@@ -1,0 +1,154 @@
+//! Events and output, shown.
+
+use super::{
+    evidence::evidence,
+    format::{self, INDENT, clock, label},
+    progress,
+    screen::Screen,
+    streamed::{Stream, Streamed},
+    style::{Color, Style},
+};
+use crate::{Event, Record, Summary, text::terminal_line};
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::Instant,
+};
+use suites::TestId;
+
+/// How to show a run. The caller decides, from its flags, `NO_COLOR` and whether standard error is a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TerminalOptions {
+    /// Use colours.
+    pub color: bool,
+    /// Show a line of progress; only for a terminal.
+    pub live: bool,
+    /// Show machines and tests as they start, and the tests' output as it comes.
+    pub verbose: bool,
+}
+
+/// The terminal report, on standard error. Nothing that a machine wrote reaches the terminal as a control character.
+pub struct Terminal {
+    screen: Screen,
+    style: Style,
+    options: TerminalOptions,
+    run_dir: PathBuf,
+    streamed: Streamed,
+    /// When the latest event came, by its own count of milliseconds and by this process's clock.
+    latest: Option<(u64, Instant)>,
+}
+
+impl Terminal {
+    /// A report of a run with this output directory.
+    #[must_use]
+    pub fn new(options: TerminalOptions, run_dir: &Path) -> Self {
+        Self::on(Box::new(io::stderr()), options, run_dir)
+    }
+
+    /// A report written to `out` instead of standard error, but for the progress.
+    pub(crate) fn on(out: Box<dyn Write + Send>, options: TerminalOptions, run_dir: &Path) -> Self {
+        Self {
+            screen: Screen::new(out),
+            style: Style {
+                color: options.color,
+            },
+            options,
+            run_dir: run_dir.into(),
+            streamed: Streamed::default(),
+            latest: None,
+        }
+    }
+
+    /// Shows an event; `summary` has taken it in already.
+    pub fn apply(&mut self, record: &Record, summary: &Summary) {
+        self.latest = Some((record.at_ms, Instant::now()));
+        let finished = matches!(record.event, Event::RunFinished { .. });
+        if finished {
+            self.screen.end_progress();
+        }
+        let lines = self.lines(&record.event, summary);
+        self.screen.print(&lines);
+        if self.options.live && !finished && !self.screen.has_progress() {
+            let tests = summary.run.as_ref().map_or(0, |run| run.tests.len());
+            self.screen.start_progress(tests as u64);
+        }
+        self.tick(summary);
+    }
+
+    /// Shows the next bytes of a test's output, if output is to be shown as it comes.
+    pub fn output(&mut self, id: &TestId, stream: Stream, bytes: &[u8]) {
+        if self.options.verbose {
+            self.screen.print(&self.streamed.push(id, stream, bytes));
+        }
+    }
+
+    /// Draws the progress anew with the time that has passed. For a caller to do about once a second while
+    /// nothing else happens; without progress shown it does nothing.
+    pub fn tick(&self, summary: &Summary) {
+        if !self.screen.has_progress() {
+            return;
+        }
+        let now_ms = self.latest.map_or(0, |(at_ms, at)| {
+            at_ms.saturating_add(u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX))
+        });
+        self.screen.progress(
+            summary.results.len() as u64,
+            progress::line(summary, now_ms),
+        );
+    }
+
+    fn lines(&mut self, event: &Event, summary: &Summary) -> Vec<String> {
+        let style = self.style;
+        match event {
+            Event::RunStarted(run) => vec![terminal_line(&run.headline())],
+            Event::Warning { text } => {
+                let mut lines = text.lines().map(terminal_line);
+                let first = lines.next().unwrap_or_default();
+                let first = format!("{} {first}", label(style, Color::Yellow, "WARNING"));
+                let rest = lines.map(|line| format!("{INDENT}{line}"));
+                std::iter::once(first).chain(rest).collect()
+            }
+            Event::MachineStarted { .. } => vec![],
+            Event::MachineReady {
+                machine,
+                release,
+                boot_ms,
+            } if self.options.verbose => {
+                let release = terminal_line(release);
+                vec![format!(
+                    "{:>13} {} machine {machine}, linux {release}",
+                    "BOOTED",
+                    clock(*boot_ms)
+                )]
+            }
+            Event::MachineEnded { machine, reason } if self.options.verbose => {
+                vec![format!(
+                    "{:>13} machine {machine}: {}",
+                    "ENDED",
+                    terminal_line(reason)
+                )]
+            }
+            Event::TestStarted { id, .. } if self.options.verbose => {
+                vec![format!(
+                    "{:>13} {:11} {}",
+                    "START",
+                    "",
+                    terminal_line(&id.to_string())
+                )]
+            }
+            Event::MachineReady { .. } | Event::MachineEnded { .. } | Event::TestStarted { .. } => {
+                vec![]
+            }
+            Event::TestFinished(result) => {
+                let mut lines = self.streamed.finish(&result.id);
+                lines.push(format::result(style, result));
+                lines.extend(evidence(result, &self.run_dir, self.options.verbose));
+                lines
+            }
+            Event::RunFinished { .. } => format::summary(style, summary, &self.run_dir),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
