@@ -40,9 +40,9 @@ pub enum BootFailure {
 ///
 /// A fault of the kernel outweighs a test that could not be judged; that outweighs a pass.
 #[must_use]
-pub fn of_run(summary: &Summary, boot_failure: BootFailure, unavailable: usize) -> (Exit, String) {
-    let count = |outcome: Outcome| summary.count(outcome);
-    let blamed: usize = Outcome::ALL
+pub fn of_run(summary: &Summary, boot_failure: BootFailure, unavailable: u64) -> (Exit, String) {
+    let count = |outcome: Outcome| summary.tests.get(outcome);
+    let blamed: u64 = Outcome::ALL
         .iter()
         .filter(|outcome| outcome.blames_kernel() && **outcome != Outcome::BootFailure)
         .map(|&outcome| count(outcome))

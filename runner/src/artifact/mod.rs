@@ -4,6 +4,6 @@ mod names;
 mod rundir;
 mod sealed;
 
-pub use names::{guest_path, safe_component, test_dir};
-pub use rundir::{RunDir, RunDirError};
+pub use names::{guest_path, test_dir};
+pub use rundir::RunDir;
 pub use sealed::sealed_file;

@@ -4,6 +4,8 @@ mod args;
 mod list;
 mod test;
 
+pub use args::SelectArgs;
+
 use crate::{exit::Exit, machine};
 use clap::{Parser, Subcommand, error::ErrorKind};
 use std::process::ExitCode;
@@ -52,8 +54,8 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Child(args) => return machine::run_child(&args),
-        Command::Test(args) => test::run(*args),
-        Command::List(args) => list::run(args),
+        Command::Test(args) => test::run(&args),
+        Command::List(args) => list::run(&args),
     };
     match result {
         Ok(exit) => exit.into(),

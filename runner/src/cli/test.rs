@@ -18,12 +18,11 @@ use reports::{Event, Reports, RunInfo, TerminalOptions};
 use rustix::termios::isatty;
 use std::{
     ffi::OsString,
-    io::{self, Read},
+    io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     time::Duration,
 };
-use suites::Test;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Arguments of `runner test`.
@@ -87,15 +86,12 @@ const OUTPUT_LIMIT: u64 = 16 << 20;
 /// What a test may leave in `$RUNNER_ARTIFACTS`.
 const ARTIFACTS: wire::ArtifactLimits = wire::ArtifactLimits { files: 1000, bytes: 256 << 20 };
 
-/// Limit of tests that bring none of their own: commands.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
-
 /// Options of every 9P mount. The largest message the virtio transport takes (`net/9p/trans_virtio.c`), and a
 /// cache that trusts itself: nothing in a share can change from the guest's side.
 const MOUNT_OPTIONS: &str = "msize=512000,cache=loose,access=any";
 
 /// Runs `runner test`.
-pub fn run(args: TestArgs) -> Result<Exit, Failure> {
+pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     let cancel = Cancel::install().map_err(host("catch signals"))?;
     let cwd = std::env::current_dir().map_err(host("find the current directory"))?;
     let root = directory(&args.root, "--root")?;
@@ -110,7 +106,7 @@ pub fn run(args: TestArgs) -> Result<Exit, Failure> {
     let engine = machine::choose(args.engine).map_err(|e| Failure::host(e.to_string()))?;
     let cache = cache_dir();
     let boot = Boot::prepare(image, &args.modules, cache.as_deref())?;
-    let selected = plan::select(&args.select, &boot.image, &root, &env, &cwd, cache.as_deref(), &cancel);
+    let selected = plan::select(&args.select, &boot.image.path, &root, &env, &cwd, cache.as_deref(), &cancel);
     let selected = match (selected, cancel.interrupt()) {
         (_, Some(Interrupt::Int)) => return Ok(Exit::Interrupted),
         (_, Some(Interrupt::Term)) => return Ok(Exit::Terminated),
@@ -123,7 +119,7 @@ pub fn run(args: TestArgs) -> Result<Exit, Failure> {
         None => RunDir::create_default(&cwd, now),
     }
     .map_err(|e| Failure::host(error_chain(&e)))?;
-    let (settings, info) = settle(&args, engine.as_ref(), &boot, &selected, Place { root, shares, env, cwd }, &run_dir, &cancel, now)?;
+    let (settings, info) = settle(args, engine.as_ref(), &boot, &selected, Place { root, shares, env, cwd }, &run_dir, &cancel, now)?;
     let mut reports = Reports::create(run_dir.path(), terminal(args.verbose)).map_err(|e| Failure::host(error_chain(&e)))?;
     let warnings = boot.warning.into_iter().chain(selected.warnings);
     let result = reports
@@ -159,8 +155,7 @@ fn settle(
     let scale = args.timeout_scale.unwrap_or_else(|| engine.accelerator().timeout_scale() * boot.slowness);
     let initramfs = kernel::build_initramfs(include_bytes!(env!("RUNNER_GUEST_INIT")), &boot.modules)
         .map_err(|e| Failure::host(error_chain(&e)))?;
-    let mut image = Vec::new();
-    boot.image.reader().read_to_end(&mut image).map_err(host("read the kernel image"))?;
+    let image = std::fs::read(&boot.image.path).map_err(host("read the kernel image"))?;
     let in_memory = host("keep the kernel in memory");
     let kernel = sealed_file("kernel", &image).map_err(&in_memory)?;
     let initramfs = sealed_file("initramfs", &initramfs).map_err(&in_memory)?;
@@ -207,7 +202,6 @@ fn settle(
         known_files: if runs_root_equal { plan::known_files(&place.root) } else { Vec::new() },
         scale,
         boot_timeout: args.boot_timeout.mul_f64(scale),
-        default_timeout: Some(DEFAULT_TIMEOUT),
         timeout: args.timeout,
         output_limit: OUTPUT_LIMIT,
         artifacts: ARTIFACTS,
@@ -272,9 +266,4 @@ impl Settings {
             _ => Vec::new(),
         }
     }
-}
-
-/// The tests as `runner list` prints them.
-pub fn print_list(tests: &[Test]) -> String {
-    tests.iter().map(|test| format!("{}\n", test.id)).collect()
 }

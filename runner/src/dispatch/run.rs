@@ -27,7 +27,7 @@ pub fn run(
 ) -> Result<Exit, ReportError> {
     let started = Instant::now();
     let mut queue = VecDeque::new();
-    let mut unavailable = 0;
+    let mut unavailable: u64 = 0;
     for (index, test) in tests.iter().enumerate() {
         match &test.unavailable {
             None => queue.push_back(index),
@@ -45,6 +45,11 @@ pub fn run(
         for index in queue.drain(..) {
             reports.emit(finished(not_run(&tests[index].id, why.not_run())))?;
         }
+    }
+    // A test that ran when the host failed: it was not judged.
+    for id in reports.summary().not_finished().cloned().collect::<Vec<_>>() {
+        let why = left.as_ref().map_or("the run ended before it was judged", Left::not_run);
+        reports.emit(finished(not_run(&id, why)))?;
     }
     let (exit, reason) = match (cancel.interrupt(), &left) {
         (Some(Interrupt::Int), _) => (Exit::Interrupted, "interrupted by SIGINT".to_owned()),

@@ -22,6 +22,7 @@ pub enum Interrupt {
 /// Catches the signals that give a run up. They are noticed, not acted on: the run ends itself, reports and all.
 pub struct Cancel {
     reader: UnixStream,
+    any: Arc<AtomicBool>,
     interrupted: Arc<AtomicBool>,
     terminated: Arc<AtomicBool>,
 }
@@ -33,6 +34,7 @@ impl Cancel {
     /// When the system refuses.
     pub fn install() -> io::Result<Self> {
         let (reader, writer) = UnixStream::pair()?;
+        let any = Arc::new(AtomicBool::new(false));
         let interrupted = Arc::new(AtomicBool::new(false));
         let terminated = Arc::new(AtomicBool::new(false));
         // The flags first: whoever the socket wakes finds them set.
@@ -40,9 +42,10 @@ impl Cancel {
         signal_hook::flag::register(SIGTERM, terminated.clone())?;
         signal_hook::flag::register(SIGHUP, terminated.clone())?;
         for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, any.clone())?;
             signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?;
         }
-        Ok(Self { reader, interrupted, terminated })
+        Ok(Self { reader, any, interrupted, terminated })
     }
 
     /// A descriptor that is readable once a signal has come, and stays so.
@@ -51,6 +54,12 @@ impl Cancel {
     /// When the system has no descriptor left.
     pub fn fd(&self) -> io::Result<UnixStream> {
         self.reader.try_clone()
+    }
+
+    /// True once a signal has come, for code that asks now and then.
+    #[must_use]
+    pub fn flag(&self) -> &AtomicBool {
+        &self.any
     }
 
     /// The signal that came, if one did.

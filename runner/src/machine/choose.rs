@@ -29,7 +29,7 @@ pub fn choose(choice: EngineChoice) -> Result<Box<dyn Engine>, NoEngine> {
     match choice {
         EngineChoice::Auto | EngineChoice::Qemu => {
             let program = find_program("qemu-system-x86_64").ok_or(NoEngine::NoQemu)?;
-            let health = vmm_core::kvm::probe();
+            let health = vmm_core::probe();
             let accelerator = if health.is_healthy() { Accelerator::Kvm } else { Accelerator::Tcg };
             Ok(Box::new(Qemu::new(program, accelerator, health.to_string())))
         }

@@ -10,7 +10,7 @@ pub mod qemu;
 mod spec;
 
 pub use child::{ChildArgs, run_child};
-pub use choose::{EngineChoice, NoEngine, choose};
-pub use cmdline::{CommandLine, KernelOption};
+pub use choose::{EngineChoice, choose};
+pub use cmdline::CommandLine;
 pub use engine::{Accelerator, Control, Engine, HostPorts, LaunchError, Launched, Machine, StopReason};
 pub use spec::{MachineSpec, ShareSpec, Transport};

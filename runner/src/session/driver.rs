@@ -13,7 +13,7 @@ use super::{
     klog::KernelLog,
     link::Link,
     settings::{KERNEL_LOG, Settings},
-    state::{Ended, Problem, Running, Session, SessionError, State, WRITE_LOG, io_error},
+    state::{Ended, Problem, Session, SessionError, State, WRITE_LOG, io_error},
     triage::{TestEnd, seconds},
     watchdog::Alarm,
 };

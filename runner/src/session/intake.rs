@@ -143,7 +143,11 @@ impl Session<'_> {
             Stream::Stderr => &mut running.files.stderr,
         };
         file.write(data).map_err(io_error(WRITE_OUTPUT))?;
-        self.reports.output(&running.test.id, stream == Stream::Stderr, data);
+        let shown = match stream {
+            Stream::Stdout => reports::Stream::Stdout,
+            Stream::Stderr => reports::Stream::Stderr,
+        };
+        self.reports.output(&running.test.id, shown, data);
         Ok(())
     }
 }

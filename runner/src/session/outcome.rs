@@ -8,7 +8,7 @@ use super::{
 use crate::machine::Control;
 use reports::{Event, SubtestResult, TestResult};
 use std::time::{Duration, Instant};
-use suites::{Outcome, TestId};
+use suites::{Outcome, TestId, ktap::Point};
 use wire::ExitStatus;
 
 /// How long a hung machine gets to print its back traces, unscaled.
@@ -88,7 +88,7 @@ impl Session<'_> {
                 .map(|(path, point)| SubtestResult {
                     path: path.into_iter().map(str::to_owned).collect(),
                     outcome: point.outcome,
-                    message: point.reason.clone(),
+                    message: subtest_message(point),
                 })
                 .collect(),
             stdout,
@@ -130,6 +130,13 @@ pub fn not_run(id: &TestId, why: &str) -> TestResult {
         kernel_log: None,
         artifacts: vec![],
     }
+}
+
+/// What a result inside the output says beside its outcome.
+fn subtest_message(point: &Point) -> Option<String> {
+    let parts = [point.reason.trim(), point.diagnostics.trim()];
+    let text = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
+    (!text.is_empty()).then_some(text)
 }
 
 fn exit_text(status: &ExitStatus) -> String {

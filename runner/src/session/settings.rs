@@ -24,8 +24,6 @@ pub struct Settings {
     pub scale: f64,
     /// From launch to init's ready, scaled.
     pub boot_timeout: Duration,
-    /// Limit for tests without one of their own, unscaled; `None` for none.
-    pub default_timeout: Option<Duration>,
     /// Limit that replaces every test's own, unscaled.
     pub timeout: Option<Duration>,
     /// Bytes kept of each stream of a test.
@@ -57,7 +55,7 @@ impl Settings {
         let unscaled = match self.timeout {
             Some(Duration::ZERO) => None,
             Some(limit) => Some(limit),
-            None => test.timeout.or(self.default_timeout),
+            None => test.timeout,
         };
         unscaled.map(|limit| self.scaled(limit))
     }

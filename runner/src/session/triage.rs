@@ -140,11 +140,15 @@ fn exited(ktap: &Document, status: i32) -> Verdict {
     if let Some(reason) = &ktap.bail_out {
         return Verdict::new(Outcome::Fail, format!("it bailed out: {reason}"));
     }
-    let failed: Vec<String> = ktap
+    let mut failed: Vec<String> = ktap
         .leaves()
         .filter(|(_, point)| !point.outcome.is_good())
         .map(|(path, _)| path.join(" / "))
         .collect();
+    let uncounted: u64 = ktap.overflow.iter().filter(|(outcome, _)| !outcome.is_good()).map(|(_, n)| n).sum();
+    if uncounted > 0 {
+        failed.push(format!("{uncounted} of the results that were only counted"));
+    }
     let good = ktap.leaves().filter(|(_, point)| point.outcome.is_good()).count();
     let problem = ktap.problems.first();
     if !failed.is_empty() {
@@ -198,7 +202,7 @@ fn by_results(ktap: &Document, good: usize) -> Verdict {
 
 fn last_skip_reason(ktap: &Document) -> Option<String> {
     let skipped = ktap.leaves().filter(|(_, p)| p.outcome == Outcome::Skip);
-    skipped.filter_map(|(_, p)| p.reason.clone()).next_back()
+    skipped.map(|(_, p)| p.reason.clone()).filter(|reason| !reason.is_empty()).last()
 }
 
 fn reason_or(reason: &str, otherwise: &str) -> String {

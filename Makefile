@@ -1,0 +1,26 @@
+# The two commands of the README are `make demo` and `make check`. Everything else serves them.
+
+CARGO ?= cargo
+RUNNER = target/release/runner
+
+.PHONY: setup demo check bench install
+
+## Install what is missing (Debian and Ubuntu) and fetch the kernel and sources that the demo and the tests boot.
+setup:
+	@scripts/setup
+
+## Run smoke tests and real kernel selftests on a real kernel; ends with a JUnit file.
+demo: setup
+	@scripts/demo
+
+## Formatting, lints, documentation and every test. The tests boot real kernels.
+check: setup
+	@scripts/check
+
+## Measure start-up beside a bare QEMU boot of the same kernel; prints ratios.
+bench: setup
+	@scripts/bench
+
+## Install the one binary for this user.
+install:
+	$(CARGO) install --path runner --locked

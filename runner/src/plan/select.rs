@@ -1,0 +1,110 @@
+//! From `--suite` and `--skip` to tests.
+
+use crate::{cli::{Failure, SelectArgs}, dispatch::Cancel, error_chain};
+use sha2::{Digest, Sha256};
+use std::{
+    ffi::OsString,
+    fmt::Write,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+use suites::{
+    Kselftest, Selection, Sources, Test,
+    kselftest::{Guest, InstallDir, Progress, Tree},
+};
+
+/// The tests of a run.
+pub struct Selected {
+    /// In the order they are to run.
+    pub tests: Vec<Test>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+    /// Directories that the root does not show, host and guest path.
+    pub shares: Vec<(PathBuf, PathBuf)>,
+    /// Held while the run uses it.
+    #[expect(dead_code, reason = "its lock keeps another build from clearing the directory away")]
+    install: Option<InstallDir>,
+}
+
+/// Where the guest's init mounts file systems of its own, and so nothing of the host's can be seen.
+const HIDDEN: &[&str] = &["/dev", "/proc", "/sys", "/run"];
+
+/// Finds the tests that are asked for; builds selftests where that is needed.
+pub fn select(
+    args: &SelectArgs,
+    kernel: &Path,
+    root: &Path,
+    env: &[(OsString, OsString)],
+    cwd: &Path,
+    cache: Option<&Path>,
+    cancel: &Cancel,
+) -> Result<Selected, Failure> {
+    let failure = |error: suites::SelectError| {
+        let text = error_chain(&error);
+        if error.blames_host() { Failure::host(text) } else { Failure::cannot_judge(text) }
+    };
+    let selection = Selection::parse(&args.suites, &args.skips).map_err(|e| failure(e.into()))?;
+    let tree = match (&args.kselftest, &args.tree) {
+        (Some(_), _) => None,
+        (None, Some(path)) => Some(Tree::open(path).map_err(|e| failure(e.into()))?),
+        (None, None) => Tree::around(cwd).or_else(|| Tree::around(kernel)),
+    };
+    let build_dir = tree.as_ref().zip(cache).map(|(tree, cache)| cache.join("kselftest").join(key(tree.root())));
+    let kselftest = match (&args.kselftest, &tree, &build_dir) {
+        (Some(dir), _, _) => Kselftest::Installed(dir),
+        (None, Some(tree), Some(cache)) => Kselftest::Tree { tree, cache },
+        (None, Some(_), None) => return Err(Failure::host("there is no place to build selftests in: set HOME or XDG_CACHE_HOME")),
+        (None, None, _) => Kselftest::None,
+    };
+    let mut progress = |progress: Progress<'_>| {
+        if let Progress::Phase(text) = progress {
+            eprintln!("runner: {text}");
+        }
+    };
+    let selected = selection
+        .select(&mut Sources {
+            kselftest,
+            guest: Guest { root, install_dir: None, env },
+            cancelled: cancel.flag(),
+            progress: &mut progress,
+        })
+        .map_err(failure)?;
+    if selected.tests.is_empty() {
+        return Err(Failure::cannot_judge("nothing is left to run: --skip leaves out everything that --suite selects"));
+    }
+    let shares = match &selected.kselftest {
+        Some(dir) => {
+            let path = dir.path.canonicalize().map_err(|e| Failure::host(format!("{}: {e}", dir.path.display())))?;
+            if is_shown(root, &path) { vec![] } else { vec![(path.clone(), path)] }
+        }
+        None => vec![],
+    };
+    Ok(Selected { tests: selected.tests, warnings: selected.warnings, shares, install: selected.kselftest })
+}
+
+/// Whether a guest with that root sees a directory at its path on the host.
+fn is_shown(root: &Path, dir: &Path) -> bool {
+    root == Path::new("/") && !HIDDEN.iter().any(|hidden| dir.starts_with(hidden))
+}
+
+/// A directory name for a path.
+fn key(path: &Path) -> String {
+    let digest = Sha256::digest(path.as_os_str().as_bytes());
+    digest[..8].iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("writing to a string");
+        hex
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_init_covers_has_to_be_shared() {
+        assert!(is_shown(Path::new("/"), Path::new("/home/a/kselftest")));
+        assert!(!is_shown(Path::new("/"), Path::new("/run/user/0/kselftest")));
+        assert!(!is_shown(Path::new("/srv/root"), Path::new("/home/a/kselftest")));
+        assert!(is_shown(Path::new("/"), Path::new("/running/x")));
+    }
+}
