@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod id;
+pub mod ktap;
 mod outcome;
 mod test;
 
