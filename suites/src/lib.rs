@@ -4,11 +4,21 @@
 //! claims; the verdict is made by the command from that and from everything else it knows.
 #![forbid(unsafe_code)]
 
+mod exec;
+mod filter;
 mod id;
 pub mod ktap;
+pub mod kselftest;
 mod outcome;
+mod select;
+mod smoke;
+mod spec;
 mod test;
 
+pub use filter::Pattern;
 pub use id::TestId;
 pub use outcome::Outcome;
+pub use select::{Kselftest, SelectError, Selected, Selection, Sources};
+pub use smoke::{SMOKE_CHECKS, SmokeCheck};
+pub use spec::{Skip, Spec, SpecError};
 pub use test::{OutputFormat, Program, Test};

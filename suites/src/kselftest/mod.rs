@@ -1,0 +1,18 @@
+//! The kernel's own tests, `tools/testing/selftests` of its source: read where they are installed, or built from a tree.
+
+mod build;
+mod candidates;
+mod command;
+mod diagnose;
+mod install;
+mod make;
+mod mirror;
+mod settings;
+mod tree;
+
+pub use build::{Build, BuildError, Built, Extent, FailedCollection, Progress};
+pub(crate) use candidates::Candidates;
+pub use candidates::InstallDir;
+pub use command::Guest;
+pub use install::{InstallError, Installed};
+pub use tree::{Tree, TreeError};
