@@ -1,0 +1,37 @@
+//! What the command knows about a kernel, all of it read on the host: the image, its configuration, its
+//! modules, what a run needs of them, and the initramfs that brings init and modules into the guest.
+//!
+//! Images, configurations and modules are files that somebody else made: every offset and length in them
+//! is checked against the file before it is believed, and every allocation has a bound.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod bzimage;
+mod compression;
+mod config;
+#[cfg(test)]
+mod fixture;
+mod ikconfig;
+mod image;
+mod initramfs;
+mod locate;
+mod modinfo;
+mod modules;
+mod not_kernel;
+mod payload;
+mod requirements;
+mod scan;
+mod vmlinux;
+
+#[allow(unused_imports, reason = "the commands that use them come next")]
+pub use {
+    bzimage::BzImage,
+    config::{KernelConfig, Setting},
+    image::{FileId, Format, ImageError, KernelImage},
+    initramfs::{InitramfsError, build as build_initramfs},
+    locate::{HostPaths, LocateError, default_kernel, tree_of},
+    modules::{ModuleError, ModuleFile, ModuleIndex},
+    payload::{MAX_UNPACKED, PayloadError, decompress},
+    requirements::{Cause, Missing, Need, Needs, Transport, check, explain},
+    vmlinux::Vmlinux,
+};
