@@ -33,6 +33,7 @@ pub(crate) fn test(words: &[String]) -> Test {
         env: Vec::new(),
         timeout: Some(TIMEOUT),
         format: OutputFormat::Auto,
+        expects_splats: false,
         unavailable: None,
     }
 }

@@ -59,6 +59,7 @@ pub(crate) fn tests() -> impl Iterator<Item = Test> {
         env: Vec::new(),
         timeout: Some(TIMEOUT),
         format: OutputFormat::ExitStatus,
+        expects_splats: false,
         unavailable: None,
     })
 }

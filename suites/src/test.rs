@@ -14,10 +14,12 @@ pub struct Test {
     pub cwd: Option<PathBuf>,
     /// Additional environment.
     pub env: Vec<(OsString, OsString)>,
-    /// Its own time limit, before any factor for slow machines; `None` for none.
+    /// Its own time limit, before any factor for slow machines; `None` for no limit.
     pub timeout: Option<Duration>,
     /// How to read its output.
     pub format: OutputFormat,
+    /// Whether it makes the kernel report errors on purpose, so that those are no failure.
+    pub expects_splats: bool,
     /// Why it cannot be run although it was selected, such as a program that was not built; it is then a harness error.
     pub unavailable: Option<String>,
 }

@@ -23,15 +23,11 @@ mod requirements;
 mod scan;
 mod vmlinux;
 
-#[allow(unused_imports, reason = "the commands that use them come next")]
 pub use {
-    bzimage::BzImage,
-    config::{KernelConfig, Setting},
-    image::{FileId, Format, ImageError, KernelImage},
-    initramfs::{InitramfsError, build as build_initramfs},
-    locate::{HostPaths, LocateError, default_kernel, tree_of},
-    modules::{ModuleError, ModuleFile, ModuleIndex},
-    payload::{MAX_UNPACKED, PayloadError, decompress},
-    requirements::{Cause, Missing, Need, Needs, Transport, check, explain},
-    vmlinux::Vmlinux,
+    config::KernelConfig,
+    image::KernelImage,
+    initramfs::build as build_initramfs,
+    locate::{HostPaths, default_kernel, tree_of},
+    modules::{ModuleError, ModuleIndex, load as load_module},
+    requirements::{check, explain},
 };

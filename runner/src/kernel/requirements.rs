@@ -1,19 +1,12 @@
 //! What a run needs of the kernel, option by option, and what to say of those that are missing.
 
+use crate::machine::Transport;
+
 use super::{
     config::{KernelConfig, Setting},
     modules::ModuleIndex,
 };
 use std::fmt::Write;
-
-/// How virtio devices are attached to the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// As PCI functions.
-    Pci,
-    /// As memory-mapped devices that the kernel command line names.
-    Mmio,
-}
 
 /// One thing a run needs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -124,6 +124,7 @@ fn build_test(failed: &FailedCollection) -> Test {
         env: Vec::new(),
         timeout: None,
         format: OutputFormat::Kselftest,
+        expects_splats: false,
         unavailable: Some(failed.to_string()),
     }
 }

@@ -57,6 +57,9 @@ pub enum InstallError {
     },
 }
 
+/// Collections that make the kernel report errors on purpose, and look for those reports themselves.
+const EXPECT_SPLATS: &[&str] = &["lkdtm"];
+
 /// The tests of an installed tree.
 #[derive(Debug, Clone, Default)]
 pub struct Installed {
@@ -138,6 +141,7 @@ fn test_of(
         env: Vec::new(),
         timeout: settings.timeout,
         format: OutputFormat::Kselftest,
+        expects_splats: EXPECT_SPLATS.contains(&collection),
         unavailable,
     }
 }
