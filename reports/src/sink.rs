@@ -82,7 +82,13 @@ impl Reports {
         self.terminal.output(id, stream, bytes);
     }
 
-    /// Lets the progress show the time; for a caller to do about once a second while a run goes on.
+    /// How often [`Reports::tick`] is to be called while a run goes on, if at all.
+    #[must_use]
+    pub fn tick_every(&self) -> Option<Duration> {
+        self.terminal.is_live().then_some(Duration::from_secs(1))
+    }
+
+    /// Lets the progress show the time.
     pub fn tick(&self) {
         self.terminal.tick(&self.summary);
     }

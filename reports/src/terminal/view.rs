@@ -75,6 +75,12 @@ impl Terminal {
         self.tick(summary);
     }
 
+    /// Whether there is a line of progress, which wants to show the time.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.options.live
+    }
+
     /// Shows the next bytes of a test's output, if output is to be shown as it comes.
     pub fn output(&mut self, id: &TestId, stream: Stream, bytes: &[u8]) {
         if self.options.verbose {

@@ -29,7 +29,9 @@ impl Session<'_> {
             let out = if self.link.wants_to_write() { PollFlags::OUT } else { PollFlags::empty() };
             polled.push(PollFd::from_borrowed_fd(fd, PollFlags::IN | out));
         }
-        let timeout = wake.map(|wake| wake.saturating_duration_since(Instant::now()));
+        self.reports.tick();
+        let until_wake = wake.map(|wake| wake.saturating_duration_since(Instant::now()));
+        let timeout = [until_wake, self.reports.tick_every()].into_iter().flatten().min();
         let timeout = timeout.map(|t| Timespec::try_from(t).expect("time limits are below 2^63 seconds"));
         match poll(&mut polled, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(!polled[0].revents().is_empty()),
