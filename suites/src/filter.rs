@@ -67,7 +67,7 @@ impl fmt::Display for Pattern {
 /// Most names that an error message lists.
 const LISTED: usize = 12;
 
-/// The names most like `wanted`, best first, at most `count`.
+/// The names most like `wanted`, best first, at most `count`, at least one if there are names.
 ///
 /// Like means few edits away, where a name that holds `wanted` comes before all that do not.
 pub(crate) fn nearest<'n>(wanted: &str, names: &[&'n str], count: usize) -> Vec<&'n str> {
@@ -83,7 +83,14 @@ pub(crate) fn nearest<'n>(wanted: &str, names: &[&'n str], count: usize) -> Vec<
         .collect();
     ranked.sort_by_key(|&(rank, _)| rank);
     ranked.dedup();
-    ranked.into_iter().take(count).map(|(_, n)| n).collect()
+    let far = 1 + wanted.chars().count() / 2;
+    let near = ranked
+        .iter()
+        .filter(|(rank, _)| *rank <= far)
+        .count()
+        .max(1);
+    ranked.truncate(near.min(count));
+    ranked.into_iter().map(|(_, name)| name).collect()
 }
 
 /// A fragment that says what there is: all `names` if they are few, else those nearest to `wanted` and the number of the others.

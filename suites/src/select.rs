@@ -148,7 +148,7 @@ impl Selection {
         let mut taken: HashSet<TestId> = HashSet::new();
         for spec in &self.suites {
             let found: Vec<Test> = match &spec.wanted {
-                Wanted::Exec { words } => vec![numbered(exec::test(words), &taken)],
+                Wanted::Exec { words } => vec![exec::test(words)],
                 wanted @ Wanted::Smoke { .. } => {
                     smoke::tests().filter(|t| wanted.matches(&t.id)).collect()
                 }
@@ -160,13 +160,18 @@ impl Selection {
             if found.is_empty() && !selected.skips_all_of(spec) {
                 return Err(self.nothing(spec, selftests.as_ref()));
             }
-            for test in found {
-                if taken.insert(test.id.clone()) {
-                    if self.skips.iter().any(|skip| skip.matches(&test.id)) {
-                        selected.skipped.push(test.id.to_string());
-                    } else {
-                        selected.tests.push(test);
-                    }
+            for mut test in found {
+                let skipped = self.skips.iter().any(|skip| skip.matches(&test.id));
+                if !skipped && test.id.suite == exec::SUITE {
+                    number(&mut test, &taken);
+                }
+                if !taken.insert(test.id.clone()) {
+                    continue;
+                }
+                if skipped {
+                    selected.skipped.push(test.id.to_string());
+                } else {
+                    selected.tests.push(test);
                 }
             }
         }
@@ -332,8 +337,8 @@ fn of(candidates: &Candidates, wanted: &Wanted) -> Vec<Test> {
         .collect()
 }
 
-/// A command that was asked for before gets a number, for asking twice is running twice.
-fn numbered(mut test: Test, taken: &HashSet<TestId>) -> Test {
+/// Gives a command that was asked for before a number, for asking twice is running twice.
+fn number(test: &mut Test, taken: &HashSet<TestId>) {
     let case = test.id.case.clone();
     for n in 2_u32.. {
         if !taken.contains(&test.id) {
@@ -341,7 +346,6 @@ fn numbered(mut test: Test, taken: &HashSet<TestId>) -> Test {
         }
         test.id.case = format!("{case} #{n}");
     }
-    test
 }
 
 fn text_of(pattern: Option<&Pattern>) -> &str {

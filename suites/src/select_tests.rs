@@ -125,6 +125,9 @@ fn what_is_skipped_is_counted_and_no_error() {
     assert_eq!(names(&selected), Vec::<String>::new());
     assert_eq!(selected.skipped.len(), 2);
 
+    let selected = select(&["exec:true", "exec:true"], &["exec:true"]).expect("no error");
+    assert_eq!(names(&selected), Vec::<String>::new());
+
     let selected = select(&["exec:make check"], &["exec:make*", "smoke"]).expect("no error");
     assert_eq!(selected.skipped, ["exec:make check"]);
     assert!(

@@ -20,14 +20,17 @@ TARGETS += partial
 TARGETS += helper
 TARGETS += broken
 TARGETS += slow
+ifneq ($(filter partial,$(TARGETS)),)
+INSTALL_DEP_TARGETS := good
+endif
 BUILD := $(O)/kselftest
 all:
-	@ret=1; for TARGET in $(TARGETS); do mkdir -p $(BUILD)/$$TARGET; \
+	@ret=1; for TARGET in $(TARGETS) $(INSTALL_DEP_TARGETS); do mkdir -p $(BUILD)/$$TARGET; \
 		$(MAKE) OUTPUT=$(BUILD)/$$TARGET -C $$TARGET all $(if $(FORCE_TARGETS),|| exit); ret=$$((ret * $$?)); done; exit $$ret
 install: all
 	mkdir -p $(INSTALL_PATH)/kselftest
 	rm -f $(INSTALL_PATH)/kselftest-list.txt
-	@ret=1; for TARGET in $(TARGETS); do \
+	@ret=1; for TARGET in $(TARGETS) $(INSTALL_DEP_TARGETS); do \
 		$(MAKE) OUTPUT=$(BUILD)/$$TARGET INSTALL_PATH=$(INSTALL_PATH)/$$TARGET -C $$TARGET install $(if $(FORCE_TARGETS),|| exit); \
 		ret=$$((ret * $$?)); done; exit $$ret
 	for TARGET in $(TARGETS); do [ ! -d $(INSTALL_PATH)/$$TARGET ] && continue; \

@@ -202,9 +202,12 @@ mod tests {
         assert!(matches!(stopped, Err(Stopped::Cancelled)));
         assert!(began.elapsed() < Duration::from_secs(30));
         let pid = sleeper.expect("its number");
-        // Gone, or dead and waiting for whoever reaps orphans here.
-        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z"), "{state}");
+        // Gone, or dead and waiting for whoever reaps orphans here; a killed process needs a moment for either.
+        let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        while !(state().is_empty() || state().contains(") Z")) {
+            assert!(began.elapsed() < Duration::from_secs(60), "{}", state());
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     #[test]
