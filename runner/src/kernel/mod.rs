@@ -30,7 +30,7 @@ pub use {
     image::{FileId, Format, ImageError, KernelImage},
     initramfs::{InitramfsError, build as build_initramfs},
     locate::{HostPaths, LocateError, default_kernel, tree_of},
-    modules::{ModuleError, ModuleFile, ModuleIndex},
+    modules::{ModuleError, ModuleFile, ModuleIndex, load as load_module},
     payload::{MAX_UNPACKED, PayloadError, decompress},
     requirements::{Cause, Missing, Need, Needs, Transport, check, explain},
     vmlinux::Vmlinux,
