@@ -130,6 +130,7 @@ pub const NEEDS: &[Need] = &[
         &[],
         "without it processes that leave a test's session are harder to find",
     ),
+    degrades("SMP", &[], "without it the guest has one CPU"),
     degrades(
         "PRINTK",
         &[],

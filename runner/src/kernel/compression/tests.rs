@@ -42,17 +42,22 @@ fn lz4(data: &[u8]) -> Vec<u8> {
     packed
 }
 
-/// The commands of scripts/Makefile.lib and scripts/xz_wrap.sh.
+/// The commands of scripts/Makefile.lib and scripts/xz_wrap.sh, with their dictionaries and windows and less effort.
 const BUILD: [(&str, &[&str], Compression); 6] = [
     ("gzip", &["-n", "-9"], Compression::Gzip),
     (
         "xz",
-        &["--check=crc32", "--x86", "--lzma2=dict=128MiB", "-c"],
+        &[
+            "--check=crc32",
+            "--x86",
+            "--lzma2=preset=0,dict=128MiB",
+            "-c",
+        ],
         Compression::Xz,
     ),
     ("xz", &["--format=lzma", "-9", "-c"], Compression::Lzma),
     ("lz4", &["-l", "-9", "-", "-"], Compression::Lz4),
-    ("zstd", &["-22", "--ultra", "-c", "-q"], Compression::Zstd),
+    ("zstd", &["-3", "--long=27", "-c", "-q"], Compression::Zstd),
     ("zstd", &["-19", "-c", "-q"], Compression::Zstd),
 ];
 

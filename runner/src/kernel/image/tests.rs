@@ -178,6 +178,12 @@ fn a_cut_image_says_how_much_is_missing() {
     assert!(text.contains("is cut off: 3 bytes"), "{text}");
 }
 
+/// Puts a version string where the setup code has ended, and has the header point to it.
+fn point_behind_setup(bytes: &mut [u8]) {
+    bytes[0x800..0x804].copy_from_slice(b"6.1 ");
+    put16(bytes, 0x20E, 0x600);
+}
+
 #[test]
 fn a_header_that_contradicts_itself_is_refused() {
     type Change = fn(&mut [u8]);
@@ -190,7 +196,7 @@ fn a_header_that_contradicts_itself_is_refused() {
         (|b| put32(b, 0x248, u32::MAX), "packed kernel at offset"),
         (|b| put32(b, 0x1F4, u32::MAX), "is cut off: 6871947"),
         (|b| put16(b, 0x20E, 0), "names no kernel version"),
-        (|b| put16(b, 0x20E, 0x600), "names no kernel version"),
+        (point_behind_setup, "names no kernel version"),
         (|b| b[0x501] = b'/', "names no kernel version"),
     ];
     for (change, part) in cases {

@@ -185,3 +185,53 @@ fn real_kernels_can_run_tests() {
         }
     }
 }
+
+/// `make` in an output directory, and whether it did it.
+fn make(tree: &std::path::Path, out: &std::path::Path, target: &str) {
+    let made = std::process::Command::new("make")
+        .current_dir(tree)
+        .arg(format!("O={}", out.display()))
+        .args(["ARCH=x86_64", "-s", target])
+        .status()
+        .unwrap();
+    assert!(made.success(), "make {target}");
+}
+
+#[test]
+fn the_advice_makes_the_smallest_kernel_one_that_can_run_tests() {
+    let Some(tree) = std::env::var_os("RUNNER_TEST_LINUX") else {
+        println!("SKIP: RUNNER_TEST_LINUX names no kernel source tree");
+        return;
+    };
+    let tree = std::path::PathBuf::from(tree);
+    for transport in [Transport::Pci, Transport::Mmio] {
+        let out = tempfile::tempdir().unwrap();
+        let read = || {
+            let text = std::fs::read_to_string(out.path().join(".config")).unwrap();
+            KernelConfig::parse(&text, ".config").unwrap()
+        };
+        make(&tree, out.path(), "tinyconfig");
+        let tiny = read();
+        let needs = check(Some(&tiny), None, transport);
+        assert!(!needs.can_run());
+        let text = explain(&needs.missing, Some(&tiny), None).unwrap();
+        println!("{text}");
+
+        let line = text
+            .lines()
+            .find(|l| l.contains("scripts/config "))
+            .unwrap();
+        let configured = std::process::Command::new("scripts/config")
+            .current_dir(&tree)
+            .arg("--file")
+            .arg(out.path().join(".config"))
+            .args(line.split_ascii_whitespace().skip(1))
+            .status()
+            .unwrap();
+        assert!(configured.success());
+        make(&tree, out.path(), "olddefconfig");
+        let needs = check(Some(&read()), None, transport);
+        assert_eq!(missing(&needs), []);
+        assert!(needs.transports.contains(&transport));
+    }
+}
