@@ -1,0 +1,166 @@
+//! The system calls that neither the standard library nor rustix offers as safe functions.
+//!
+//! Every function here may only be called while the process has one thread; init never starts another.
+
+use rustix::process::Pid;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// What the C library calls. Rust's own entry point is left out: it aborts where there is no `/dev/null` yet,
+/// ignores SIGPIPE for every test to inherit, and brings a tenth of a megabyte of code for both.
+#[cfg(not(test))]
+// SAFETY: no other function of this name exists: the crate is `no_main`.
+#[unsafe(no_mangle)]
+extern "C" fn main() -> libc::c_int {
+    libc::c_int::from(crate::run())
+}
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// Blocks SIGCHLD and returns a non-blocking descriptor that is readable while one is pending.
+///
+/// A blocked signal stays blocked in children until somebody unblocks it; `Command` does that for its own.
+pub fn child_signals() -> io::Result<OwnedFd> {
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `set` is valid for writes and `sigemptyset` initialises all of it before anything reads it.
+    let set = unsafe {
+        check(libc::sigemptyset(set.as_mut_ptr()))?;
+        check(libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD))?;
+        set.assume_init()
+    };
+    // SAFETY: `set` is initialised and outlives the call; the old mask is not asked for.
+    check(unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) })?;
+    // SAFETY: `set` is initialised and outlives the call; -1 asks for a new descriptor.
+    let fd = check(unsafe {
+        libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
+    })?;
+    // SAFETY: the kernel has just returned this descriptor and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Makes this process run before every ordinary one, its children not included.
+pub fn run_before_others() -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: 1 };
+    // SAFETY: `parameters` is valid for reads during the call; 0 means the calling thread.
+    check(unsafe {
+        libc::sched_setscheduler(
+            0,
+            libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK,
+            &raw const parameters,
+        )
+    })
+    .map(drop)
+}
+
+/// Sends SIGKILL to every process but the caller and the kernel's own threads.
+///
+/// Refused for any process but PID 1, on whose machine there is nothing else to lose.
+pub fn kill_everything() -> io::Result<()> {
+    if std::process::id() != 1 {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    // SAFETY: `kill` touches no memory of this process.
+    check(unsafe { libc::kill(-1, libc::SIGKILL) }).map(drop)
+}
+
+/// Sets the network interface `lo` up.
+pub fn loopback_up() -> io::Result<()> {
+    let socket = rustix::net::socket_with(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )?;
+    // SAFETY: `ifreq` is plain old data for which all zeroes is a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = from.cast_signed();
+    }
+    let flags = libc::IFF_UP | libc::IFF_RUNNING;
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(flags).expect("both flags are low bits");
+    // SAFETY: SIOCSIFFLAGS reads one `ifreq`, which `request` is, with its name terminated by zeroes.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) })
+        .map(drop)
+}
+
+/// What a new process becomes.
+pub struct Image {
+    /// Path of the file to execute.
+    pub program: CString,
+    /// Its arguments, `argv[0]` included.
+    pub arguments: Vec<CString>,
+    /// Its whole environment.
+    pub environment: Vec<CString>,
+}
+
+impl Image {
+    /// Replaces the calling process; returns only when that fails.
+    ///
+    /// Unlike `execvp` it never falls back to a shell for a file that the kernel does not recognise.
+    fn execute(&self) -> io::Error {
+        let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
+            let ends = std::iter::once(std::ptr::null());
+            strings.iter().map(|s| s.as_ptr()).chain(ends).collect()
+        };
+        let arguments = pointers(&self.arguments);
+        let environment = pointers(&self.environment);
+        // SAFETY: all three are arrays of pointers to terminated strings, the last two ended by a
+        // null pointer, and everything they point to is borrowed from `self` for the whole call.
+        unsafe {
+            libc::execve(
+                self.program.as_ptr(),
+                arguments.as_ptr(),
+                environment.as_ptr(),
+            )
+        };
+        io::Error::last_os_error()
+    }
+}
+
+/// Starts a process that calls `prepare` and then becomes `image`, with the standard streams of `command`.
+///
+/// The error is that of `prepare` or of executing `image`; `command`'s own program is never used.
+pub fn spawn(
+    command: &mut Command,
+    mut prepare: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
+    image: Image,
+) -> io::Result<Pid> {
+    let enter = move || {
+        prepare()?;
+        Err(image.execute())
+    };
+    // SAFETY: the calling process has one thread (see the head of this file), so the copy of it that
+    // `fork` makes holds no lock of a thread that is gone, and may allocate and call what it likes.
+    let child = unsafe { command.pre_exec(enter) }.spawn()?;
+    Ok(Pid::from_child(&child))
+}
+
+/// Gives the calling process a copy of the mount table of its own.
+pub fn own_mount_table() -> io::Result<()> {
+    // SAFETY: only the mount namespace (and with it the root and current directory, which follow) is
+    // unshared; the table of file descriptors, which is what makes the call unsafe, is not.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }?;
+    Ok(())
+}
+
+/// Forks a child that does nothing but exit with `code`.
+pub fn fork_exit(code: u8) -> io::Result<Pid> {
+    // SAFETY: the child calls nothing but `_exit`, which is safe after `fork` in any process.
+    let pid = check(unsafe {
+        let pid = libc::fork();
+        if pid == 0 {
+            libc::_exit(i32::from(code));
+        }
+        pid
+    })?;
+    Ok(Pid::from_raw(pid).expect("fork returns a positive number to the parent"))
+}
