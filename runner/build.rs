@@ -11,13 +11,23 @@ use std::{
 fn main() {
     let manifest_dir = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
-    let workspace = manifest_dir.parent().expect("the crate is in the workspace");
-    for path in ["guest-init/src", "guest-init/Cargo.toml", "guest-init/wire/src", "guest-init/wire/Cargo.toml", "Cargo.toml", "Cargo.lock"] {
+    let workspace = manifest_dir
+        .parent()
+        .expect("the crate is in the workspace");
+    for path in [
+        "guest-init/src",
+        "guest-init/Cargo.toml",
+        "guest-init/wire/src",
+        "guest-init/wire/Cargo.toml",
+        "Cargo.toml",
+        "Cargo.lock",
+    ] {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
     let init = build_init(workspace, &out_dir);
     let copy = out_dir.join("init");
-    fs::copy(&init, &copy).unwrap_or_else(|e| fail(&format!("cannot copy {}: {e}", init.display())));
+    fs::copy(&init, &copy)
+        .unwrap_or_else(|e| fail(&format!("cannot copy {}: {e}", init.display())));
     println!("cargo::rustc-env=RUNNER_GUEST_INIT={}", copy.display());
 }
 
@@ -25,18 +35,39 @@ fn main() {
 fn build_init(workspace: &Path, out_dir: &Path) -> PathBuf {
     let mut cargo = Command::new(env::var_os("CARGO").expect("set by cargo"));
     cargo
-        .args(["build", "--profile", "guest-init", "--target", "x86_64-unknown-linux-gnu"])
-        .args(["--message-format", "json-render-diagnostics", "--manifest-path"])
+        .args([
+            "build",
+            "--profile",
+            "guest-init",
+            "--target",
+            "x86_64-unknown-linux-gnu",
+        ])
+        .args([
+            "--message-format",
+            "json-render-diagnostics",
+            "--manifest-path",
+        ])
         .arg(workspace.join("guest-init/Cargo.toml"))
         .arg("--target-dir")
         .arg(out_dir.join("guest-init"))
-        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static\u{1f}-Crelocation-model=static")
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            "-Ctarget-feature=+crt-static\u{1f}-Crelocation-model=static",
+        )
         .stdout(Stdio::piped());
     // What clippy, coverage tools or the user's target settings put here is for the outer build.
-    for variable in ["RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET", "CARGO_BUILD_RUSTFLAGS", "CARGO_TARGET_DIR"] {
+    for variable in [
+        "RUSTFLAGS",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "CARGO_BUILD_TARGET",
+        "CARGO_BUILD_RUSTFLAGS",
+        "CARGO_TARGET_DIR",
+    ] {
         cargo.env_remove(variable);
     }
-    let mut child = cargo.spawn().unwrap_or_else(|e| fail(&format!("cannot start cargo for guest-init: {e}")));
+    let mut child = cargo
+        .spawn()
+        .unwrap_or_else(|e| fail(&format!("cannot start cargo for guest-init: {e}")));
     let stdout = child.stdout.take().expect("piped above");
     let mut program = None;
     for message in Message::parse_stream(BufReader::new(stdout)) {
@@ -46,7 +77,9 @@ fn build_init(workspace: &Path, out_dir: &Path) -> PathBuf {
             program = Some(executable.into_std_path_buf());
         }
     }
-    let status = child.wait().unwrap_or_else(|e| fail(&format!("cannot wait for cargo: {e}")));
+    let status = child
+        .wait()
+        .unwrap_or_else(|e| fail(&format!("cannot wait for cargo: {e}")));
     match program {
         Some(program) if status.success() => program,
         _ => fail("guest-init, the guest's init, does not build; its errors are above"),

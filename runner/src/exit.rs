@@ -49,17 +49,26 @@ pub fn of_run(summary: &Summary, boot_failure: BootFailure, unavailable: u64) ->
         .sum();
     if blamed > 0 {
         let tests = if blamed == 1 { "test" } else { "tests" };
-        return (Exit::Bad, format!("{blamed} {tests} found this kernel at fault"));
+        return (
+            Exit::Bad,
+            format!("{blamed} {tests} found this kernel at fault"),
+        );
     }
     if count(Outcome::BootFailure) > 0 {
         return match boot_failure {
             BootFailure::Bad => (Exit::Bad, "this kernel does not boot".into()),
-            BootFailure::Skip => (Exit::CannotJudge, "this kernel does not boot, which --boot-failure=skip leaves unjudged".into()),
+            BootFailure::Skip => (
+                Exit::CannotJudge,
+                "this kernel does not boot, which --boot-failure=skip leaves unjudged".into(),
+            ),
         };
     }
     let errors = count(Outcome::HarnessError);
     if errors > unavailable {
-        return (Exit::Host, "a test could not be judged, and the kernel is not to blame".into());
+        return (
+            Exit::Host,
+            "a test could not be judged, and the kernel is not to blame".into(),
+        );
     }
     if unavailable > 0 {
         return (Exit::CannotJudge, "a selected test was not built".into());
@@ -68,7 +77,13 @@ pub fn of_run(summary: &Summary, boot_failure: BootFailure, unavailable: u64) ->
         return (Exit::Host, "not every selected test was run".into());
     }
     match count(Outcome::Pass) {
-        0 => (Exit::CannotJudge, "no test passed: everything was skipped or failed as expected".into()),
-        _ => (Exit::Good, "everything selected passed or was skipped".into()),
+        0 => (
+            Exit::CannotJudge,
+            "no test passed: everything was skipped or failed as expected".into(),
+        ),
+        _ => (
+            Exit::Good,
+            "everything selected passed or was skipped".into(),
+        ),
     }
 }

@@ -7,8 +7,8 @@
 mod exec;
 mod filter;
 mod id;
-pub mod ktap;
 pub mod kselftest;
+pub mod ktap;
 mod outcome;
 mod select;
 mod smoke;

@@ -16,7 +16,8 @@ const MAX_DEPTH: usize = 8;
 pub fn safe_component(name: &[u8]) -> String {
     let mut safe = String::with_capacity(name.len());
     for (i, &byte) in name.iter().enumerate() {
-        let keep = byte.is_ascii_alphanumeric() || b"_+-=,@".contains(&byte) || (byte == b'.' && i > 0);
+        let keep =
+            byte.is_ascii_alphanumeric() || b"_+-=,@".contains(&byte) || (byte == b'.' && i > 0);
         if keep {
             safe.push(char::from(byte));
         } else {
@@ -52,7 +53,10 @@ pub fn test_dir(id: &TestId) -> PathBuf {
 /// A relative path on the host out of an artifact's path in the guest, or `None` for one that cannot be taken over.
 #[must_use]
 pub fn guest_path(path: &[u8]) -> Option<PathBuf> {
-    let components: Vec<&[u8]> = path.split(|&b| b == b'/').filter(|c| !c.is_empty()).collect();
+    let components: Vec<&[u8]> = path
+        .split(|&b| b == b'/')
+        .filter(|c| !c.is_empty())
+        .collect();
     if components.is_empty() || components.len() > MAX_DEPTH {
         return None;
     }
@@ -72,7 +76,10 @@ mod tests {
             test_dir(&TestId::grouped("kselftest", "net/forwarding", "a.sh")),
             PathBuf::from("tests/kselftest/net.forwarding/a.sh")
         );
-        assert_eq!(test_dir(&TestId::new("exec", "true -x /a")), PathBuf::from("tests/exec/true_-x_%2Fa"));
+        assert_eq!(
+            test_dir(&TestId::new("exec", "true -x /a")),
+            PathBuf::from("tests/exec/true_-x_%2Fa")
+        );
     }
 
     #[test]
@@ -80,7 +87,10 @@ mod tests {
         assert_eq!(safe_component(b".."), "%2E.");
         assert_eq!(safe_component(b"."), "%2E");
         assert_eq!(safe_component(b""), "%");
-        assert_eq!(guest_path(b"/../../etc/passwd"), Some(PathBuf::from("%2E./%2E./etc/passwd")));
+        assert_eq!(
+            guest_path(b"/../../etc/passwd"),
+            Some(PathBuf::from("%2E./%2E./etc/passwd"))
+        );
         assert_eq!(guest_path(b"//"), None);
         assert_eq!(guest_path(&b"a/".repeat(9)), None);
     }

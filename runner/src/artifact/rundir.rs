@@ -11,7 +11,14 @@ use time::{OffsetDateTime, macros::format_description};
 const DEFAULT_PARENT: &str = "runner-results";
 
 /// What a run writes at the top of its directory; only these are ever removed from a directory used again.
-const OURS: &[&str] = &["junit.xml", "results.json", "events.jsonl", "kernel.log", "console.log", "tests"];
+const OURS: &[&str] = &[
+    "junit.xml",
+    "results.json",
+    "events.jsonl",
+    "kernel.log",
+    "console.log",
+    "tests",
+];
 
 /// Why there is no output directory.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +35,9 @@ pub enum RunDirError {
         source: io::Error,
     },
     /// It has things in it that no run put there.
-    #[error("the output directory {0} is not empty and holds no earlier results: name another, or empty it")]
+    #[error(
+        "the output directory {0} is not empty and holds no earlier results: name another, or empty it"
+    )]
     NotOurs(String),
 }
 
@@ -49,7 +58,11 @@ impl RunDir {
         let format = format_description!("[year]-[month]-[day]T[hour]-[minute]-[second]Z");
         let name = now.format(format).expect("a UTC time has all these parts");
         for attempt in 1..=1000 {
-            let name = if attempt == 1 { name.clone() } else { format!("{name}.{attempt}") };
+            let name = if attempt == 1 {
+                name.clone()
+            } else {
+                format!("{name}.{attempt}")
+            };
             let path = parent.join(&name);
             match fs::create_dir(&path) {
                 Ok(()) => {
@@ -60,7 +73,9 @@ impl RunDir {
                 Err(e) => return Err(io_error("make the directory", &path)(e)),
             }
         }
-        Err(io_error("make a directory in", &parent)(io::ErrorKind::AlreadyExists.into()))
+        Err(io_error("make a directory in", &parent)(
+            io::ErrorKind::AlreadyExists.into(),
+        ))
     }
 
     /// Uses the directory the user named: made if missing, results of an earlier run in it removed.
@@ -76,7 +91,11 @@ impl RunDir {
             }
             for name in OURS {
                 let old = path.join(name);
-                let removed = if old.is_dir() { fs::remove_dir_all(&old) } else { fs::remove_file(&old) };
+                let removed = if old.is_dir() {
+                    fs::remove_dir_all(&old)
+                } else {
+                    fs::remove_file(&old)
+                };
                 match removed {
                     Err(e) if e.kind() != io::ErrorKind::NotFound => {
                         return Err(io_error("remove the earlier", &old)(e));
@@ -97,7 +116,11 @@ impl RunDir {
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunDirError {
     let path = path.display().to_string();
-    move |source| RunDirError::Io { action, path, source }
+    move |source| RunDirError::Io {
+        action,
+        path,
+        source,
+    }
 }
 
 /// Replaces the link in one step. Without it everything else still works, so failure is not an error; a `latest`
@@ -123,7 +146,9 @@ mod tests {
         assert_ne!(first.path(), second.path());
         let latest = fs::canonicalize(cwd.path().join("runner-results/latest")).expect("a link");
         assert_eq!(latest, fs::canonicalize(second.path()).expect("exists"));
-        let names: Vec<_> = fs::read_dir(cwd.path().join("runner-results")).expect("readable").collect();
+        let names: Vec<_> = fs::read_dir(cwd.path().join("runner-results"))
+            .expect("readable")
+            .collect();
         assert_eq!(names.len(), 3);
     }
 
@@ -131,7 +156,10 @@ mod tests {
     fn a_directory_with_other_things_in_it_is_left_alone() {
         let dir = tempfile::tempdir().expect("temporary directory");
         fs::write(dir.path().join("thesis.tex"), "years of work").expect("written");
-        assert!(matches!(RunDir::create_at(dir.path()), Err(RunDirError::NotOurs(_))));
+        assert!(matches!(
+            RunDir::create_at(dir.path()),
+            Err(RunDirError::NotOurs(_))
+        ));
         assert!(dir.path().join("thesis.tex").exists());
     }
 
@@ -144,7 +172,10 @@ mod tests {
         fs::create_dir_all(dir.path().join("tests/smoke")).expect("made");
         RunDir::create_at(dir.path()).expect("used again");
         let mut left = fs::read_dir(dir.path()).expect("readable");
-        assert_eq!(left.next().expect("one").expect("readable").file_name(), "notes.txt");
+        assert_eq!(
+            left.next().expect("one").expect("readable").file_name(),
+            "notes.txt"
+        );
         assert!(left.next().is_none());
     }
 }

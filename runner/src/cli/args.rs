@@ -37,7 +37,10 @@ pub fn parse_env(text: &str) -> Result<(OsString, OsString), String> {
         Some((name, value)) => (name, value.into()),
         None => {
             let value = std::env::var_os(text);
-            (text, value.ok_or_else(|| format!("{text} is not set here: give NAME=VALUE"))?)
+            (
+                text,
+                value.ok_or_else(|| format!("{text} is not set here: give NAME=VALUE"))?,
+            )
         }
     };
     if name.is_empty() || name.contains('\0') {
@@ -64,7 +67,10 @@ pub fn parse_memory(text: &str) -> Result<u64, String> {
 
 /// Seconds, perhaps with a fraction.
 pub fn parse_seconds(text: &str) -> Result<std::time::Duration, String> {
-    let seconds: f64 = text.trim_end_matches('s').parse().map_err(|_| "it is a number of seconds")?;
+    let seconds: f64 = text
+        .trim_end_matches('s')
+        .parse()
+        .map_err(|_| "it is a number of seconds")?;
     if (0.0..=31_536_000.0).contains(&seconds) {
         Ok(std::time::Duration::from_secs_f64(seconds))
     } else {
@@ -89,7 +95,15 @@ mod tests {
         assert_eq!(parse_memory("512M"), Ok(512));
         assert_eq!(parse_memory("2G"), Ok(2048));
         assert_eq!(parse_memory("300"), Ok(300));
-        for wrong in ["", "G", "1T", "-1G", "63M", "99999999999999999999G", "18446744073709551615G"] {
+        for wrong in [
+            "",
+            "G",
+            "1T",
+            "-1G",
+            "63M",
+            "99999999999999999999G",
+            "18446744073709551615G",
+        ] {
             assert!(parse_memory(wrong).is_err(), "{wrong}");
         }
     }
@@ -104,12 +118,18 @@ mod tests {
 
     #[test]
     fn times_are_bounded() {
-        assert_eq!(parse_seconds("1.5"), Ok(std::time::Duration::from_millis(1500)));
+        assert_eq!(
+            parse_seconds("1.5"),
+            Ok(std::time::Duration::from_millis(1500))
+        );
         for wrong in ["", "x", "-1", "NaN", "inf", "1e99"] {
             assert!(parse_seconds(wrong).is_err(), "{wrong}");
         }
         assert!(parse_scale("0").is_err() && parse_scale("nan").is_err());
-        assert_eq!(parse_scale("x8"), Err("it is a factor between 0.01 and 1000".into()));
+        assert_eq!(
+            parse_scale("x8"),
+            Err("it is a factor between 0.01 and 1000".into())
+        );
         assert_eq!(parse_scale("8x"), Ok(8.0));
     }
 }

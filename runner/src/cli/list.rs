@@ -17,11 +17,21 @@ pub struct ListArgs {
 
 /// Runs `runner list`: one test a line on standard output; what cannot run, and why, on standard error.
 pub fn run(args: &ListArgs) -> Result<Exit, Failure> {
-    let cancel = Cancel::install().map_err(|e| Failure::host(format!("cannot catch signals: {e}")))?;
-    let cwd = std::env::current_dir().map_err(|e| Failure::host(format!("cannot find the current directory: {e}")))?;
+    let cancel =
+        Cancel::install().map_err(|e| Failure::host(format!("cannot catch signals: {e}")))?;
+    let cwd = std::env::current_dir()
+        .map_err(|e| Failure::host(format!("cannot find the current directory: {e}")))?;
     // Only to find the tree it was built in: a list needs no kernel.
     let kernel = args.select.kernel.clone().unwrap_or_default();
-    let selected = plan::select(&args.select, &kernel, Path::new("/"), &[], &cwd, cache_dir().as_deref(), &cancel);
+    let selected = plan::select(
+        &args.select,
+        &kernel,
+        Path::new("/"),
+        &[],
+        &cwd,
+        cache_dir().as_deref(),
+        &cancel,
+    );
     let selected = match (selected, cancel.interrupt()) {
         (_, Some(Interrupt::Int)) => return Ok(Exit::Interrupted),
         (_, Some(Interrupt::Term)) => return Ok(Exit::Terminated),

@@ -78,11 +78,17 @@ pub struct Failure {
 impl Failure {
     /// The host or the command line is at fault.
     pub fn host(message: impl Into<String>) -> Self {
-        Self { message: message.into(), exit: Exit::Host }
+        Self {
+            message: message.into(),
+            exit: Exit::Host,
+        }
     }
 
     /// This kernel cannot be judged.
     pub fn cannot_judge(message: impl Into<String>) -> Self {
-        Self { message: message.into(), exit: Exit::CannotJudge }
+        Self {
+            message: message.into(),
+            exit: Exit::CannotJudge,
+        }
     }
 }

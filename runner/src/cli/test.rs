@@ -10,7 +10,7 @@ use crate::{
     error_chain,
     exit::{BootFailure, Exit},
     kernel,
-    machine::{self, Engine, EngineChoice, MachineSpec, ShareSpec},
+    machine::{self, Engine, EngineChoice, MachineSpec, ShareSpec, Transport},
     plan::{self, Boot, Selected},
     session::Settings,
 };
@@ -54,6 +54,9 @@ pub struct TestArgs {
     /// What builds the machine
     #[arg(long, value_enum, default_value_t = EngineChoice::Auto)]
     engine: EngineChoice,
+    /// Bus of the virtio devices [default: what the kernel's configuration has, PCI before MMIO]
+    #[arg(long, value_enum)]
+    transport: Option<Transport>,
     /// Additions to the kernel command line; repeatable
     #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
     append: Vec<String>,
@@ -84,7 +87,10 @@ pub struct TestArgs {
 const OUTPUT_LIMIT: u64 = 16 << 20;
 
 /// What a test may leave in `$RUNNER_ARTIFACTS`.
-const ARTIFACTS: wire::ArtifactLimits = wire::ArtifactLimits { files: 1000, bytes: 256 << 20 };
+const ARTIFACTS: wire::ArtifactLimits = wire::ArtifactLimits {
+    files: 1000,
+    bytes: 256 << 20,
+};
 
 /// Options of every 9P mount. The largest message the virtio transport takes (`net/9p/trans_virtio.c`), and a
 /// cache that trusts itself: nothing in a share can change from the guest's side.
@@ -105,8 +111,16 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     let image = plan::boot_image(args.select.kernel.as_deref(), &cwd)?;
     let engine = machine::choose(args.engine).map_err(|e| Failure::host(e.to_string()))?;
     let cache = cache_dir();
-    let boot = Boot::prepare(image, &args.modules, cache.as_deref())?;
-    let selected = plan::select(&args.select, &boot.image.path, &root, &env, &cwd, cache.as_deref(), &cancel);
+    let boot = Boot::prepare(image, &args.modules, args.transport, cache.as_deref())?;
+    let selected = plan::select(
+        &args.select,
+        &boot.image.path,
+        &root,
+        &env,
+        &cwd,
+        cache.as_deref(),
+        &cancel,
+    );
     let selected = match (selected, cancel.interrupt()) {
         (_, Some(Interrupt::Int)) => return Ok(Exit::Interrupted),
         (_, Some(Interrupt::Term)) => return Ok(Exit::Terminated),
@@ -119,16 +133,51 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
         None => RunDir::create_default(&cwd, now),
     }
     .map_err(|e| Failure::host(error_chain(&e)))?;
-    let (settings, info) = settle(args, engine.as_ref(), &boot, &selected, Place { root, shares, env, cwd }, &run_dir, &cancel, now)?;
-    let mut reports = Reports::create(run_dir.path(), terminal(args.verbose)).map_err(|e| Failure::host(error_chain(&e)))?;
+    let (settings, info) = settle(
+        args,
+        engine.as_ref(),
+        &boot,
+        &selected,
+        Place {
+            root,
+            shares,
+            env,
+            cwd,
+        },
+        &run_dir,
+        &cancel,
+        now,
+    )?;
+    let mut reports = Reports::create(run_dir.path(), terminal(args.verbose))
+        .map_err(|e| Failure::host(error_chain(&e)))?;
     let warnings = boot.warning.into_iter().chain(selected.warnings);
     let result = reports
         .emit(Event::RunStarted(info))
-        .and_then(|()| warnings.map(|text| Event::Warning { text }).try_for_each(|event| reports.emit(event)))
-        .and_then(|()| dispatch::run(engine.as_ref(), &settings, &selected.tests, &mut reports, &cancel, args.boot_failure));
+        .and_then(|()| {
+            warnings
+                .map(|text| Event::Warning { text })
+                .try_for_each(|event| reports.emit(event))
+        })
+        .and_then(|()| {
+            dispatch::run(
+                engine.as_ref(),
+                &settings,
+                &selected.tests,
+                &mut reports,
+                &cancel,
+                args.boot_failure,
+            )
+        });
     result.map_err(|error| {
-        let full = if error.is_no_space() { "; the disk is full: free some space, or name another place with --output" } else { "" };
-        Failure::host(format!("the run was stopped: {}{full}", error_chain(&error)))
+        let full = if error.is_no_space() {
+            "; the disk is full: free some space, or name another place with --output"
+        } else {
+            ""
+        };
+        Failure::host(format!(
+            "the run was stopped: {}{full}",
+            error_chain(&error)
+        ))
     })
 }
 
@@ -141,7 +190,10 @@ struct Place {
 }
 
 /// Puts together what every machine of the run gets, and what the reports say of it.
-#[expect(clippy::too_many_arguments, reason = "the one place where everything comes together")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the one place where everything comes together"
+)]
 fn settle(
     args: &TestArgs,
     engine: &dyn Engine,
@@ -152,15 +204,21 @@ fn settle(
     cancel: &Cancel,
     now: OffsetDateTime,
 ) -> Result<(Settings, RunInfo), Failure> {
-    let scale = args.timeout_scale.unwrap_or_else(|| engine.accelerator().timeout_scale() * boot.slowness);
-    let initramfs = kernel::build_initramfs(include_bytes!(env!("RUNNER_GUEST_INIT")), &boot.modules)
-        .map_err(|e| Failure::host(error_chain(&e)))?;
+    let scale = args
+        .timeout_scale
+        .unwrap_or_else(|| engine.accelerator().timeout_scale() * boot.slowness);
+    let initramfs =
+        kernel::build_initramfs(include_bytes!(env!("RUNNER_GUEST_INIT")), &boot.modules)
+            .map_err(|e| Failure::host(error_chain(&e)))?;
     let image = std::fs::read(&boot.image.path).map_err(host("read the kernel image"))?;
     let in_memory = host("keep the kernel in memory");
     let kernel = sealed_file("kernel", &image).map_err(&in_memory)?;
     let initramfs = sealed_file("initramfs", &initramfs).map_err(&in_memory)?;
 
-    let mut specs = vec![ShareSpec { tag: wire::ROOT_TAG.into(), path: place.root.clone() }];
+    let mut specs = vec![ShareSpec {
+        tag: wire::ROOT_TAG.into(),
+        path: place.root.clone(),
+    }];
     let mut setup = wire::Setup {
         hostname: "runner".into(),
         mount_options: MOUNT_OPTIONS.into(),
@@ -168,14 +226,27 @@ fn settle(
     };
     for (i, (from, to)) in place.shares.iter().chain(&selected.shares).enumerate() {
         let tag = format!("runner.{i}");
-        setup.shares.push(wire::Share { tag: tag.clone(), path: to.as_os_str().as_bytes().to_vec() });
-        specs.push(ShareSpec { tag, path: from.clone() });
+        setup.shares.push(wire::Share {
+            tag: tag.clone(),
+            path: to.as_os_str().as_bytes().to_vec(),
+        });
+        specs.push(ShareSpec {
+            tag,
+            path: from.clone(),
+        });
     }
-    let runs_root_equal = selected.tests.iter().any(|test| test.id.suite == "smoke" && test.id.case == "root-equal");
+    let runs_root_equal = selected
+        .tests
+        .iter()
+        .any(|test| test.id.suite == "smoke" && test.id.case == "root-equal");
     let info = RunInfo {
         version: env!("CARGO_PKG_VERSION").into(),
-        started: now.format(&Rfc3339).expect("a UTC time has an RFC 3339 form"),
-        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        started: now
+            .format(&Rfc3339)
+            .expect("a UTC time has an RFC 3339 form"),
+        command: std::env::args_os()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect(),
         kernel: boot.image.path.display().to_string(),
         release: boot.image.release.clone(),
         engine: engine.name().into(),
@@ -198,8 +269,16 @@ fn settle(
         },
         setup,
         env: place.env,
-        cwd: if place.root == Path::new("/") { place.cwd } else { "/".into() },
-        known_files: if runs_root_equal { plan::known_files(&place.root) } else { Vec::new() },
+        cwd: if place.root == Path::new("/") {
+            place.cwd
+        } else {
+            "/".into()
+        },
+        known_files: if runs_root_equal {
+            plan::known_files(&place.root)
+        } else {
+            Vec::new()
+        },
         scale,
         boot_timeout: args.boot_timeout.mul_f64(scale),
         timeout: args.timeout,
@@ -214,15 +293,24 @@ fn settle(
 
 fn terminal(verbose: bool) -> TerminalOptions {
     let tty = isatty(io::stderr());
-    let live = tty && std::env::var_os("CI").is_none() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    let live = tty
+        && std::env::var_os("CI").is_none()
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
     let color = tty && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    TerminalOptions { color, live, verbose }
+    TerminalOptions {
+        color,
+        live,
+        verbose,
+    }
 }
 
 /// The environment of every test: small and the same on every host; the user's additions win.
 fn environment(user: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
     let base = [
-        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        (
+            "PATH",
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        ),
         ("HOME", "/root"),
         ("USER", "root"),
         ("LOGNAME", "root"),
@@ -230,26 +318,41 @@ fn environment(user: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
         ("TERM", "dumb"),
         ("LANG", "C.UTF-8"),
     ];
-    let kept = base.iter().filter(|(name, _)| !user.iter().any(|(other, _)| other == name));
-    let mut env: Vec<(OsString, OsString)> = kept.map(|(name, value)| (name.into(), value.into())).collect();
+    let kept = base
+        .iter()
+        .filter(|(name, _)| !user.iter().any(|(other, _)| other == name));
+    let mut env: Vec<(OsString, OsString)> = kept
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
     env.extend_from_slice(user);
     env
 }
 
 /// A host directory named by the user, absolute and without links.
 fn directory(path: &Path, option: &str) -> Result<PathBuf, Failure> {
-    let full = path.canonicalize().map_err(|e| Failure::host(format!("{option} {}: {e}", path.display())))?;
+    let full = path
+        .canonicalize()
+        .map_err(|e| Failure::host(format!("{option} {}: {e}", path.display())))?;
     if full.is_dir() {
         Ok(full)
     } else {
-        Err(Failure::host(format!("{option} {}: it is not a directory", path.display())))
+        Err(Failure::host(format!(
+            "{option} {}: it is not a directory",
+            path.display()
+        )))
     }
 }
 
 /// Where things worth keeping between runs go, by the XDG base directory specification.
 pub fn cache_dir() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache"))).map(|base| base.join("runner"))
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_CACHE_HOME")
+        .or_else(|| Some(absolute("HOME")?.join(".cache")))
+        .map(|base| base.join("runner"))
 }
 
 fn host(action: &'static str) -> impl Fn(io::Error) -> Failure {
@@ -262,7 +365,11 @@ impl Settings {
         match check {
             "cpus" => vec![format!("cpus={}", self.spec.cpus)],
             "memory" => vec![format!("memory_kib={}", self.spec.memory_mib * 1024)],
-            "root-equal" => self.known_files.iter().map(|file| format!("file={file}")).collect(),
+            "root-equal" => self
+                .known_files
+                .iter()
+                .map(|file| format!("file={file}"))
+                .collect(),
             _ => Vec::new(),
         }
     }

@@ -47,8 +47,15 @@ pub fn run(
         }
     }
     // A test that ran when the host failed: it was not judged.
-    for id in reports.summary().not_finished().cloned().collect::<Vec<_>>() {
-        let why = left.as_ref().map_or("the run ended before it was judged", Left::not_run);
+    for id in reports
+        .summary()
+        .not_finished()
+        .cloned()
+        .collect::<Vec<_>>()
+    {
+        let why = left
+            .as_ref()
+            .map_or("the run ended before it was judged", Left::not_run);
         reports.emit(finished(not_run(&id, why)))?;
     }
     let (exit, reason) = match (cancel.interrupt(), &left) {
@@ -58,7 +65,11 @@ pub fn run(
         (None, _) => exit::of_run(reports.summary(), boot_failure, unavailable),
     };
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    reports.emit(Event::RunFinished { exit_status: exit as u8, reason, duration_ms })?;
+    reports.emit(Event::RunFinished {
+        exit_status: exit as u8,
+        reason,
+        duration_ms,
+    })?;
     Ok(exit)
 }
 
@@ -95,19 +106,29 @@ fn machines(
         if queue.is_empty() {
             break;
         }
-        let ended = Session::launch(engine, settings, reports, number).and_then(|session| session.run(tests, queue));
+        let ended = Session::launch(engine, settings, reports, number)
+            .and_then(|session| session.run(tests, queue));
         match ended {
             Ok(Ended::Completed) => break,
             Ok(Ended::MachineLost { useful: true, .. }) => useless = 0,
-            Ok(Ended::MachineLost { useful: false, reason }) => {
+            Ok(Ended::MachineLost {
+                useful: false,
+                reason,
+            }) => {
                 useless += 1;
                 if useless == USELESS_MACHINES {
-                    let why = format!("{USELESS_MACHINES} machines in a row were lost before their first test: {reason}");
+                    let why = format!(
+                        "{USELESS_MACHINES} machines in a row were lost before their first test: {reason}"
+                    );
                     return Ok(Some(Left::Host(why)));
                 }
             }
             Ok(Ended::BootFailed(reason)) => {
-                let case = if number == 1 { "boot".to_owned() } else { format!("boot of machine {number}") };
+                let case = if number == 1 {
+                    "boot".to_owned()
+                } else {
+                    format!("boot of machine {number}")
+                };
                 reports.emit(finished(TestResult {
                     outcome: Outcome::BootFailure,
                     machine: Some(number),

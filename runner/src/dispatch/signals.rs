@@ -45,7 +45,12 @@ impl Cancel {
             signal_hook::flag::register(signal, any.clone())?;
             signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?;
         }
-        Ok(Self { reader, any, interrupted, terminated })
+        Ok(Self {
+            reader,
+            any,
+            interrupted,
+            terminated,
+        })
     }
 
     /// A descriptor that is readable once a signal has come, and stays so.

@@ -30,8 +30,16 @@ pub fn choose(choice: EngineChoice) -> Result<Box<dyn Engine>, NoEngine> {
         EngineChoice::Auto | EngineChoice::Qemu => {
             let program = find_program("qemu-system-x86_64").ok_or(NoEngine::NoQemu)?;
             let health = vmm_core::probe();
-            let accelerator = if health.is_healthy() { Accelerator::Kvm } else { Accelerator::Tcg };
-            Ok(Box::new(Qemu::new(program, accelerator, health.to_string())))
+            let accelerator = if health.is_healthy() {
+                Accelerator::Kvm
+            } else {
+                Accelerator::Tcg
+            };
+            Ok(Box::new(Qemu::new(
+                program,
+                accelerator,
+                health.to_string(),
+            )))
         }
     }
 }
@@ -42,6 +50,7 @@ fn find_program(name: &str) -> Option<std::path::PathBuf> {
     std::env::split_paths(&path)
         .map(|dir| dir.join(name))
         .find(|candidate| {
-            rustix::fs::access(candidate, rustix::fs::Access::EXEC_OK).is_ok() && candidate.is_file()
+            rustix::fs::access(candidate, rustix::fs::Access::EXEC_OK).is_ok()
+                && candidate.is_file()
         })
 }

@@ -23,11 +23,23 @@ pub struct CommandLine {
 
 /// Options for every machine (`Documentation/admin-guide/kernel-parameters.txt`).
 const ALWAYS: &[(&str, &str)] = &[
-    ("console=ttyS0", "text from before init, and of a panic, leaves by the serial port"),
+    (
+        "console=ttyS0",
+        "text from before init, and of a panic, leaves by the serial port",
+    ),
     ("loglevel=7", "a boot that fails shows how far it came"),
-    ("printk.time=1", "lines of the console and of the kernel log can be matched"),
-    ("panic=-1", "a panicked machine ends at once instead of standing still"),
-    ("rdinit=/init", "our init, whatever the kernel's own default is"),
+    (
+        "printk.time=1",
+        "lines of the console and of the kernel log can be matched",
+    ),
+    (
+        "panic=-1",
+        "a panicked machine ends at once instead of standing still",
+    ),
+    (
+        "rdinit=/init",
+        "our init, whatever the kernel's own default is",
+    ),
     ("i8042.noaux", "no mouse: saves the probe's time-outs"),
     ("i8042.nomux", "no mouse: saves the probe's time-outs"),
     ("i8042.dumbkbd", "no keyboard lights to wait for"),
@@ -39,7 +51,10 @@ impl CommandLine {
     pub fn new(transport: Transport, accelerator: Accelerator, append: &[String]) -> Self {
         let mut options: Vec<KernelOption> = ALWAYS
             .iter()
-            .map(|(text, why)| KernelOption { text: (*text).into(), why })
+            .map(|(text, why)| KernelOption {
+                text: (*text).into(),
+                why,
+            })
             .collect();
         if transport == Transport::Mmio {
             options.push(KernelOption {
@@ -80,7 +95,15 @@ mod tests {
         for transport in [Transport::Pci, Transport::Mmio] {
             for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
                 let line = CommandLine::new(transport, accelerator, &[]).to_string();
-                for word in ["mitigations", "nokaslr", "quiet", "audit", "nosmp", "tsc=", "panic_on"] {
+                for word in [
+                    "mitigations",
+                    "nokaslr",
+                    "quiet",
+                    "audit",
+                    "nosmp",
+                    "tsc=",
+                    "panic_on",
+                ] {
                     assert!(!line.contains(word), "{word} in {line}");
                 }
             }
@@ -89,7 +112,11 @@ mod tests {
 
     #[test]
     fn the_users_options_come_last() {
-        let line = CommandLine::new(Transport::Pci, Accelerator::Kvm, &["loglevel=3".into(), "a b".into()]);
+        let line = CommandLine::new(
+            Transport::Pci,
+            Accelerator::Kvm,
+            &["loglevel=3".into(), "a b".into()],
+        );
         assert!(line.to_string().ends_with(" loglevel=3 a b"), "{line}");
     }
 }

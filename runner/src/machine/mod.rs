@@ -12,5 +12,7 @@ mod spec;
 pub use child::{ChildArgs, run_child};
 pub use choose::{EngineChoice, choose};
 pub use cmdline::CommandLine;
-pub use engine::{Accelerator, Control, Engine, HostPorts, LaunchError, Launched, Machine, StopReason};
+pub use engine::{
+    Accelerator, Control, Engine, HostPorts, LaunchError, Launched, Machine, StopReason,
+};
 pub use spec::{MachineSpec, ShareSpec, Transport};

@@ -31,7 +31,7 @@ pub struct ShareSpec {
 }
 
 /// The bus that virtio devices sit on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Transport {
     /// virtio-pci: what every general-purpose configuration has.
     Pci,

@@ -23,7 +23,13 @@ pub struct Boot {
 }
 
 /// Options that make a kernel slower by about so much.
-const SLOW: &[(&str, f64)] = &[("KASAN", 3.0), ("KMSAN", 5.0), ("KCSAN", 5.0), ("PROVE_LOCKING", 2.0), ("DEBUG_PAGEALLOC_ENABLE_DEFAULT", 1.5)];
+const SLOW: &[(&str, f64)] = &[
+    ("KASAN", 3.0),
+    ("KMSAN", 5.0),
+    ("KCSAN", 5.0),
+    ("PROVE_LOCKING", 2.0),
+    ("DEBUG_PAGEALLOC_ENABLE_DEFAULT", 1.5),
+];
 
 /// Finds the kernel: the one named, else the one that is meant by where we stand.
 pub fn image(named: Option<&Path>, cwd: &Path) -> Result<KernelImage, Failure> {
@@ -36,23 +42,35 @@ pub fn image(named: Option<&Path>, cwd: &Path) -> Result<KernelImage, Failure> {
 
 impl Boot {
     /// Looks at the kernel's configuration and collects the modules it takes to run tests, and `extra` ones.
-    pub fn prepare(image: KernelImage, extra: &[String], cache_dir: Option<&Path>) -> Result<Self, Failure> {
+    pub fn prepare(
+        image: KernelImage,
+        extra: &[String],
+        wanted: Option<Transport>,
+        cache_dir: Option<&Path>,
+    ) -> Result<Self, Failure> {
         let tree = kernel::tree_of(&image.path);
         let config = KernelConfig::find(&image, tree.as_deref(), cache_dir);
         let index = ModuleIndex::find(&image.release, tree.as_deref());
         let (config, index) = (config.as_ref(), index.as_ref());
-        let mut transport = Transport::Pci;
-        let mut needs = kernel::check(config, index, transport);
-        if needs.transports.first() == Some(&Transport::Mmio) {
-            transport = Transport::Mmio;
-            needs = kernel::check(config, index, transport);
-        }
+        let possible = kernel::check(config, index, Transport::Pci).transports;
+        let transport = wanted
+            .or(possible.first().copied())
+            .unwrap_or(Transport::Pci);
+        let needs = kernel::check(config, index, transport);
         let warning = kernel::explain(&needs.missing, config, index);
         if !needs.can_run() {
             let text = warning.unwrap_or_default();
-            return Err(Failure::cannot_judge(format!("{} cannot run tests: {text}", image.path.display())));
+            return Err(Failure::cannot_judge(format!(
+                "{} cannot run tests: {text}",
+                image.path.display()
+            )));
         }
-        let names: Vec<&str> = needs.modules_to_load.iter().copied().chain(extra.iter().map(String::as_str)).collect();
+        let names: Vec<&str> = needs
+            .modules_to_load
+            .iter()
+            .copied()
+            .chain(extra.iter().map(String::as_str))
+            .collect();
         let modules = match index {
             Some(index) => load(index, &names)?,
             None if names.is_empty() => Vec::new(),
@@ -65,9 +83,18 @@ impl Boot {
             }
         };
         let slowness = config.map_or(1.0, |config| {
-            SLOW.iter().filter(|(symbol, _)| config.is_on(symbol)).map(|(_, factor)| factor).product()
+            SLOW.iter()
+                .filter(|(symbol, _)| config.is_on(symbol))
+                .map(|(_, factor)| factor)
+                .product()
         });
-        Ok(Self { image, transport, modules, warning, slowness })
+        Ok(Self {
+            image,
+            transport,
+            modules,
+            warning,
+            slowness,
+        })
     }
 }
 
@@ -76,6 +103,11 @@ fn load(index: &ModuleIndex, names: &[&str]) -> Result<Vec<(String, Vec<u8>)>, F
     let files = index.resolve(names).map_err(failure)?;
     files
         .iter()
-        .map(|file| Ok((file.name.clone(), kernel::load_module(file).map_err(failure)?)))
+        .map(|file| {
+            Ok((
+                file.name.clone(),
+                kernel::load_module(file).map_err(failure)?,
+            ))
+        })
         .collect()
 }

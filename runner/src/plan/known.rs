@@ -11,18 +11,33 @@ const MAX_SIZE: u64 = 512 * 1024;
 const FILES: usize = 4;
 
 /// Files that most systems have, of different sizes and directories.
-const USUAL: &[&str] = &["etc/passwd", "usr/lib/os-release", "usr/bin/env", "usr/bin/cat", "bin/sh"];
+const USUAL: &[&str] = &[
+    "etc/passwd",
+    "usr/lib/os-release",
+    "usr/bin/env",
+    "usr/bin/cat",
+    "bin/sh",
+];
 
 /// Up to four regular files below `root`, each as `SHA256:SIZE:PATH`, the path as the guest sees it. Usual ones
 /// where they exist, else the first that a short walk finds.
 #[must_use]
 pub fn known_files(root: &Path) -> Vec<String> {
-    let usual = USUAL.iter().filter_map(|name| describe(root, Path::new(name)));
+    let usual = USUAL
+        .iter()
+        .filter_map(|name| describe(root, Path::new(name)));
     let mut known: Vec<String> = usual.take(FILES).collect();
     if known.is_empty() {
-        let walk = WalkDir::new(root).max_depth(4).into_iter().flatten().take(10_000);
+        let walk = WalkDir::new(root)
+            .max_depth(4)
+            .into_iter()
+            .flatten()
+            .take(10_000);
         let files = walk.filter(|entry| entry.file_type().is_file());
-        known = files.filter_map(|entry| describe(root, entry.path().strip_prefix(root).ok()?)).take(FILES).collect();
+        known = files
+            .filter_map(|entry| describe(root, entry.path().strip_prefix(root).ok()?))
+            .take(FILES)
+            .collect();
     }
     known
 }
@@ -32,7 +47,11 @@ fn describe(root: &Path, below: &Path) -> Option<String> {
     // A link may lead to another file in the guest, where the root is another.
     let metadata = fs::symlink_metadata(&path).ok()?;
     let text = below.to_str()?;
-    if !metadata.is_file() || metadata.len() == 0 || metadata.len() > MAX_SIZE || below.as_os_str().as_bytes().contains(&b'\n') {
+    if !metadata.is_file()
+        || metadata.len() == 0
+        || metadata.len() > MAX_SIZE
+        || below.as_os_str().as_bytes().contains(&b'\n')
+    {
         return None;
     }
     let content = fs::read(&path).ok()?;

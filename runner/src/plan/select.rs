@@ -1,6 +1,10 @@
 //! From `--suite` and `--skip` to tests.
 
-use crate::{cli::{Failure, SelectArgs}, dispatch::Cancel, error_chain};
+use crate::{
+    cli::{Failure, SelectArgs},
+    dispatch::Cancel,
+    error_chain,
+};
 use sha2::{Digest, Sha256};
 use std::{
     ffi::OsString,
@@ -22,7 +26,10 @@ pub struct Selected {
     /// Directories that the root does not show, host and guest path.
     pub shares: Vec<(PathBuf, PathBuf)>,
     /// Held while the run uses it.
-    #[expect(dead_code, reason = "its lock keeps another build from clearing the directory away")]
+    #[expect(
+        dead_code,
+        reason = "its lock keeps another build from clearing the directory away"
+    )]
     install: Option<InstallDir>,
 }
 
@@ -41,7 +48,11 @@ pub fn select(
 ) -> Result<Selected, Failure> {
     let failure = |error: suites::SelectError| {
         let text = error_chain(&error);
-        if error.blames_host() { Failure::host(text) } else { Failure::cannot_judge(text) }
+        if error.blames_host() {
+            Failure::host(text)
+        } else {
+            Failure::cannot_judge(text)
+        }
     };
     let selection = Selection::parse(&args.suites, &args.skips).map_err(|e| failure(e.into()))?;
     let tree = match (&args.kselftest, &args.tree) {
@@ -49,11 +60,18 @@ pub fn select(
         (None, Some(path)) => Some(Tree::open(path).map_err(|e| failure(e.into()))?),
         (None, None) => Tree::around(cwd).or_else(|| Tree::around(kernel)),
     };
-    let build_dir = tree.as_ref().zip(cache).map(|(tree, cache)| cache.join("kselftest").join(key(tree.root())));
+    let build_dir = tree
+        .as_ref()
+        .zip(cache)
+        .map(|(tree, cache)| cache.join("kselftest").join(key(tree.root())));
     let kselftest = match (&args.kselftest, &tree, &build_dir) {
         (Some(dir), _, _) => Kselftest::Installed(dir),
         (None, Some(tree), Some(cache)) => Kselftest::Tree { tree, cache },
-        (None, Some(_), None) => return Err(Failure::host("there is no place to build selftests in: set HOME or XDG_CACHE_HOME")),
+        (None, Some(_), None) => {
+            return Err(Failure::host(
+                "there is no place to build selftests in: set HOME or XDG_CACHE_HOME",
+            ));
+        }
         (None, None, _) => Kselftest::None,
     };
     let mut progress = |progress: Progress<'_>| {
@@ -64,22 +82,40 @@ pub fn select(
     let selected = selection
         .select(&mut Sources {
             kselftest,
-            guest: Guest { root, install_dir: None, env },
+            guest: Guest {
+                root,
+                install_dir: None,
+                env,
+            },
             cancelled: cancel.flag(),
             progress: &mut progress,
         })
         .map_err(failure)?;
     if selected.tests.is_empty() {
-        return Err(Failure::cannot_judge("nothing is left to run: --skip leaves out everything that --suite selects"));
+        return Err(Failure::cannot_judge(
+            "nothing is left to run: --skip leaves out everything that --suite selects",
+        ));
     }
     let shares = match &selected.kselftest {
         Some(dir) => {
-            let path = dir.path.canonicalize().map_err(|e| Failure::host(format!("{}: {e}", dir.path.display())))?;
-            if is_shown(root, &path) { vec![] } else { vec![(path.clone(), path)] }
+            let path = dir
+                .path
+                .canonicalize()
+                .map_err(|e| Failure::host(format!("{}: {e}", dir.path.display())))?;
+            if is_shown(root, &path) {
+                vec![]
+            } else {
+                vec![(path.clone(), path)]
+            }
         }
         None => vec![],
     };
-    Ok(Selected { tests: selected.tests, warnings: selected.warnings, shares, install: selected.kselftest })
+    Ok(Selected {
+        tests: selected.tests,
+        warnings: selected.warnings,
+        shares,
+        install: selected.kselftest,
+    })
 }
 
 /// Whether a guest with that root sees a directory at its path on the host.
@@ -103,8 +139,14 @@ mod tests {
     #[test]
     fn what_init_covers_has_to_be_shared() {
         assert!(is_shown(Path::new("/"), Path::new("/home/a/kselftest")));
-        assert!(!is_shown(Path::new("/"), Path::new("/run/user/0/kselftest")));
-        assert!(!is_shown(Path::new("/srv/root"), Path::new("/home/a/kselftest")));
+        assert!(!is_shown(
+            Path::new("/"),
+            Path::new("/run/user/0/kselftest")
+        ));
+        assert!(!is_shown(
+            Path::new("/srv/root"),
+            Path::new("/home/a/kselftest")
+        ));
         assert!(is_shown(Path::new("/"), Path::new("/running/x")));
     }
 }

@@ -15,7 +15,10 @@ pub struct Console {
 impl Console {
     /// A console that goes to `file`.
     pub fn new(file: LimitedFile) -> Self {
-        Self { file, tail: Vec::new() }
+        Self {
+            file,
+            tail: Vec::new(),
+        }
     }
 
     /// Takes bytes of the serial line.
@@ -36,7 +39,10 @@ impl Console {
     /// What init said before it gave up.
     pub fn fatal(&self) -> Option<String> {
         let tail = self.tail();
-        let line = tail.lines().rev().find(|line| line.contains(wire::FATAL_PREFIX))?;
+        let line = tail
+            .lines()
+            .rev()
+            .find(|line| line.contains(wire::FATAL_PREFIX))?;
         let (_, reason) = line.split_once(wire::FATAL_PREFIX)?;
         Some(reason.trim().chars().take(500).collect())
     }
@@ -44,7 +50,11 @@ impl Console {
     /// The last line that has text.
     pub fn last_line(&self) -> Option<String> {
         let tail = self.tail();
-        let line = tail.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+        let line = tail
+            .lines()
+            .rev()
+            .map(str::trim)
+            .find(|line| !line.is_empty())?;
         Some(line.chars().filter(|c| !c.is_control()).take(200).collect())
     }
 }
@@ -63,7 +73,9 @@ mod tests {
         }
         assert!(console.tail.len() <= 2 * TAIL);
         assert_eq!(console.fatal(), None);
-        console.push(b"[ 1.0] runner-init: fatal: no 9P share\r\n\r\n").expect("written");
+        console
+            .push(b"[ 1.0] runner-init: fatal: no 9P share\r\n\r\n")
+            .expect("written");
         assert_eq!(console.fatal().as_deref(), Some("no 9P share"));
         assert!(console.last_line().expect("text").contains("no 9P share"));
     }

@@ -22,11 +22,7 @@ use crate::{
     machine::{Engine, HostPorts, StopReason},
 };
 use reports::{Event, Reports};
-use std::{
-    collections::VecDeque,
-    io,
-    time::Instant,
-};
+use std::{collections::VecDeque, io, time::Instant};
 use suites::Test;
 use wire::HostMessage;
 
@@ -47,7 +43,11 @@ impl<'a> Session<'a> {
         reports.emit(Event::MachineStarted { machine: number })?;
         let launched = Instant::now();
         let engine_result = engine.launch(&settings.spec)?;
-        let HostPorts { link, klog, console } = engine_result.ports;
+        let HostPorts {
+            link,
+            klog,
+            console,
+        } = engine_result.ports;
         let log = |name: &str| LimitedFile::new(settings.run_dir.join(name), LOG_LIMIT);
         let mut session = Self {
             settings,
@@ -64,8 +64,13 @@ impl<'a> Session<'a> {
             tests_done: 0,
         };
         // It waits in the socket until init comes for it.
-        if let Err(error) = session.link.send(&HostMessage::Setup(settings.setup.clone())) {
-            return Err(io_error("talk to a machine")(io::Error::other(error.to_string())));
+        if let Err(error) = session
+            .link
+            .send(&HostMessage::Setup(settings.setup.clone()))
+        {
+            return Err(io_error("talk to a machine")(io::Error::other(
+                error.to_string(),
+            )));
         }
         Ok(session)
     }
@@ -75,7 +80,11 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// When reports or outputs cannot be written. The running test then still gets an event.
-    pub fn run(mut self, tests: &[Test], queue: &mut VecDeque<usize>) -> Result<Ended, SessionError> {
+    pub fn run(
+        mut self,
+        tests: &[Test],
+        queue: &mut VecDeque<usize>,
+    ) -> Result<Ended, SessionError> {
         let result = self.drive(tests, queue);
         self.machine.kill();
         let reason = match &result {
@@ -85,15 +94,24 @@ impl<'a> Session<'a> {
             Ok(Ended::Stopped) => "stopped at the first failure".to_owned(),
             Err(error) => error.to_string(),
         };
-        let event = Event::MachineEnded { machine: self.number, reason };
+        let event = Event::MachineEnded {
+            machine: self.number,
+            reason,
+        };
         let told = self.reports.emit(event);
         let ended = result?;
         told?;
         Ok(ended)
     }
 
-    fn drive<'t>(&mut self, tests: &'t [Test], queue: &mut VecDeque<usize>) -> Result<Ended, SessionError> {
-        let mut state = State::Booting { deadline: self.launched + self.settings.boot_timeout };
+    fn drive<'t>(
+        &mut self,
+        tests: &'t [Test],
+        queue: &mut VecDeque<usize>,
+    ) -> Result<Ended, SessionError> {
+        let mut state = State::Booting {
+            deadline: self.launched + self.settings.boot_timeout,
+        };
         loop {
             let wake = match &state {
                 State::Booting { deadline } | State::Draining { deadline, .. } => Some(*deadline),
@@ -106,7 +124,10 @@ impl<'a> Session<'a> {
                 self.interrupt(state)?;
                 return Ok(Ended::Cancelled);
             }
-            let gone = self.machine.process().map_err(io_error("watch a machine"))?;
+            let gone = self
+                .machine
+                .process()
+                .map_err(io_error("watch a machine"))?;
             let link = self.read_ports(&mut state, gone.is_some())?;
             if let Err(error) = link.and_then(|()| self.link.flush()) {
                 let words = error_chain(&error);
@@ -114,7 +135,9 @@ impl<'a> Session<'a> {
             }
             match self.messages(&mut state) {
                 Ok(None) => {}
-                Ok(Some(fatal)) => return self.lose(state, &TestEnd::LinkBroken(&fatal), fatal.clone()),
+                Ok(Some(fatal)) => {
+                    return self.lose(state, &TestEnd::LinkBroken(&fatal), fatal.clone());
+                }
                 Err(Problem::Session(error)) => return Err(error),
                 Err(Problem::Link(error)) => {
                     let words = error_chain(&error);
@@ -148,11 +171,15 @@ impl<'a> Session<'a> {
                     |line| format!("the last line on its console: {line}"),
                 );
                 let time = seconds(self.settings.boot_timeout);
-                Ok(Step::End(Ended::BootFailed(format!("the machine was not ready within {time}; {last}"))))
+                Ok(Step::End(Ended::BootFailed(format!(
+                    "the machine was not ready within {time}; {last}"
+                ))))
             }
             State::Ready => match queue.pop_front() {
                 None => Ok(Step::End(Ended::Completed)),
-                Some(index) => self.start(&tests[index], u32::try_from(index).unwrap_or(u32::MAX)).map(Step::Go),
+                Some(index) => self
+                    .start(&tests[index], u32::try_from(index).unwrap_or(u32::MAX))
+                    .map(Step::Go),
             },
             State::Running(mut running) => match running.watchdog.check(now) {
                 None => Ok(Step::Go(State::Running(running))),
@@ -169,13 +196,24 @@ impl<'a> Session<'a> {
                     };
                     let verdict = self.finish(running, &end)?;
                     let reason = verdict.message.unwrap_or_default();
-                    Ok(Step::End(Ended::MachineLost { useful: true, reason }))
+                    Ok(Step::End(Ended::MachineLost {
+                        useful: true,
+                        reason,
+                    }))
                 }
             },
-            State::Draining { running, ended, deadline } => {
+            State::Draining {
+                running,
+                ended,
+                deadline,
+            } => {
                 let there = ended.klog_seq.is_none_or(|seq| self.klog.reached(seq));
                 if !there && now < deadline {
-                    return Ok(Step::Go(State::Draining { running, ended, deadline }));
+                    return Ok(Step::Go(State::Draining {
+                        running,
+                        ended,
+                        deadline,
+                    }));
                 }
                 let verdict = self.finish(running, &TestEnd::Ended(&ended))?;
                 if self.settings.fail_fast && !verdict.outcome.is_good() {
@@ -183,7 +221,10 @@ impl<'a> Session<'a> {
                 }
                 if !ended.unkillable.is_empty() {
                     let reason = verdict.message.unwrap_or_default();
-                    return Ok(Step::End(Ended::MachineLost { useful: true, reason }));
+                    return Ok(Step::End(Ended::MachineLost {
+                        useful: true,
+                        reason,
+                    }));
                 }
                 Ok(Step::Go(State::Ready))
             }
@@ -192,22 +233,42 @@ impl<'a> Session<'a> {
     }
 
     /// The machine is of no further use: judges what was running.
-    fn lose(&mut self, state: State<'_>, end: &TestEnd<'_>, words: String) -> Result<Ended, SessionError> {
+    fn lose(
+        &mut self,
+        state: State<'_>,
+        end: &TestEnd<'_>,
+        words: String,
+    ) -> Result<Ended, SessionError> {
         match state {
             State::Booting { .. } => {
-                self.klog.continue_from_console(&self.console.tail(), None).map_err(io_error(WRITE_LOG))?;
+                self.klog
+                    .continue_from_console(&self.console.tail(), None)
+                    .map_err(io_error(WRITE_LOG))?;
                 let findings = self.klog.findings();
-                let reason = self.console.fatal().or_else(|| findings.panic.clone()).unwrap_or_else(|| {
-                    let last = self.console.last_line().map(|line| format!("; the last line on its console: {line}"));
-                    format!("{words}{}", last.unwrap_or_default())
-                });
+                let reason = self
+                    .console
+                    .fatal()
+                    .or_else(|| findings.panic.clone())
+                    .unwrap_or_else(|| {
+                        let last = self
+                            .console
+                            .last_line()
+                            .map(|line| format!("; the last line on its console: {line}"));
+                        format!("{words}{}", last.unwrap_or_default())
+                    });
                 Ok(Ended::BootFailed(reason))
             }
-            State::Ready => Ok(Ended::MachineLost { useful: self.tests_done > 0, reason: words }),
+            State::Ready => Ok(Ended::MachineLost {
+                useful: self.tests_done > 0,
+                reason: words,
+            }),
             // The test had ended, and so it counts; its machine died after it.
             State::Draining { running, ended, .. } => {
                 self.finish(running, &TestEnd::Ended(&ended))?;
-                Ok(Ended::MachineLost { useful: true, reason: words })
+                Ok(Ended::MachineLost {
+                    useful: true,
+                    reason: words,
+                })
             }
             State::Running(mut running) => {
                 let tail = self.console.tail();
@@ -219,7 +280,10 @@ impl<'a> Session<'a> {
                 if stop {
                     return Ok(Ended::Stopped);
                 }
-                Ok(Ended::MachineLost { useful: true, reason: verdict.message.unwrap_or(words) })
+                Ok(Ended::MachineLost {
+                    useful: true,
+                    reason: verdict.message.unwrap_or(words),
+                })
             }
         }
     }
@@ -237,4 +301,3 @@ fn describe(reason: &StopReason) -> String {
         StopReason::InternalError(words) | StopReason::EngineDied(words) => words.clone(),
     }
 }
-

@@ -23,7 +23,13 @@ pub struct LimitedFile {
 impl LimitedFile {
     /// A file at `path` of at most `limit` bytes.
     pub fn new(path: PathBuf, limit: u64) -> Self {
-        Self { path, file: None, written: 0, dropped: 0, limit }
+        Self {
+            path,
+            file: None,
+            written: 0,
+            dropped: 0,
+            limit,
+        }
     }
 
     /// Appends what the limit leaves of `bytes`.
@@ -36,7 +42,12 @@ impl LimitedFile {
         }
         let file = match &mut self.file {
             Some(file) => file,
-            empty => empty.insert(OpenOptions::new().append(true).create(true).open(&self.path)?),
+            empty => empty.insert(
+                OpenOptions::new()
+                    .append(true)
+                    .create(true)
+                    .open(&self.path)?,
+            ),
         };
         file.write_all(keep)?;
         self.written += keep.len() as u64;
@@ -76,7 +87,12 @@ const KERNEL_LOG_LIMIT: u64 = 8 << 20;
 
 impl TestFiles {
     /// Makes the test's directory, apart from every other test's.
-    pub fn create(run_dir: &Path, id: &TestId, output_limit: u64, limits: wire::ArtifactLimits) -> io::Result<Self> {
+    pub fn create(
+        run_dir: &Path,
+        id: &TestId,
+        output_limit: u64,
+        limits: wire::ArtifactLimits,
+    ) -> io::Result<Self> {
         let wanted = run_dir.join(test_dir(id));
         fs::create_dir_all(wanted.parent().expect("a test's directory is below tests/"))?;
         let mut dir = wanted.clone();
@@ -86,7 +102,10 @@ impl TestFiles {
                 return Err(error);
             }
             attempt += 1;
-            let mut name = wanted.file_name().expect("a test's directory has a name").to_owned();
+            let mut name = wanted
+                .file_name()
+                .expect("a test's directory has a name")
+                .to_owned();
             name.push(format!("~{attempt}"));
             dir.set_file_name(name);
         }
@@ -124,7 +143,9 @@ impl TestFiles {
     }
 
     fn open_artifact(&mut self, path: &[u8]) -> io::Result<Option<File>> {
-        let Some(below) = guest_path(path) else { return Ok(None) };
+        let Some(below) = guest_path(path) else {
+            return Ok(None);
+        };
         if self.artifacts.len() >= self.limits.files as usize {
             return Ok(None);
         }
@@ -136,7 +157,14 @@ impl TestFiles {
                 Ok(Some(file))
             }
             // A guest that sends one file twice, or a file where it sent a directory.
-            Err(e) if matches!(e.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory) => Ok(None),
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory
+                ) =>
+            {
+                Ok(None)
+            }
             Err(e) => Err(e),
         }
     }
@@ -163,14 +191,20 @@ impl TestFiles {
 }
 
 fn relative(run_dir: &Path, path: &Path) -> String {
-    path.strip_prefix(run_dir).unwrap_or(path).display().to_string()
+    path.strip_prefix(run_dir)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LIMITS: wire::ArtifactLimits = wire::ArtifactLimits { files: 2, bytes: 10 };
+    const LIMITS: wire::ArtifactLimits = wire::ArtifactLimits {
+        files: 2,
+        bytes: 10,
+    };
 
     #[test]
     fn a_file_stops_at_its_limit_and_says_what_was_left_out() {
@@ -192,12 +226,20 @@ mod tests {
         files.artifact(b"../../../evil", b"1", true).expect("taken");
         files.artifact(b"a/b", b"2", false).expect("taken");
         files.artifact(b"a/b", b"3", true).expect("taken");
-        files.artifact(b"third", b"4", true).expect("over the number of files");
+        files
+            .artifact(b"third", b"4", true)
+            .expect("over the number of files");
         assert_eq!(
             files.artifacts(),
-            ["tests/exec/x/artifacts/%2E./%2E./%2E./evil", "tests/exec/x/artifacts/a/b"]
+            [
+                "tests/exec/x/artifacts/%2E./%2E./%2E./evil",
+                "tests/exec/x/artifacts/a/b"
+            ]
         );
-        assert_eq!(fs::read(dir.path().join("tests/exec/x/artifacts/a/b")).expect("there"), b"23");
+        assert_eq!(
+            fs::read(dir.path().join("tests/exec/x/artifacts/a/b")).expect("there"),
+            b"23"
+        );
     }
 
     #[test]
@@ -207,15 +249,19 @@ mod tests {
         let mut files = TestFiles::create(dir.path(), &id, 10, LIMITS).expect("made");
         files.artifact(b"a", &[0; 8], false).expect("taken");
         files.artifact(b"a", &[0; 8], false).expect("over");
-        let size = fs::metadata(dir.path().join("tests/exec/x/artifacts/a")).expect("there").len();
+        let size = fs::metadata(dir.path().join("tests/exec/x/artifacts/a"))
+            .expect("there")
+            .len();
         assert_eq!(size, 8);
     }
 
     #[test]
     fn tests_of_like_names_get_directories_of_their_own() {
         let dir = tempfile::tempdir().expect("temporary directory");
-        let first = TestFiles::create(dir.path(), &TestId::new("exec", "a b"), 1, LIMITS).expect("made");
-        let second = TestFiles::create(dir.path(), &TestId::new("exec", "a_b"), 1, LIMITS).expect("made");
+        let first =
+            TestFiles::create(dir.path(), &TestId::new("exec", "a b"), 1, LIMITS).expect("made");
+        let second =
+            TestFiles::create(dir.path(), &TestId::new("exec", "a_b"), 1, LIMITS).expect("made");
         assert_ne!(first.dir, second.dir);
     }
 }

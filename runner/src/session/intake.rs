@@ -9,7 +9,10 @@ use reports::Event;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     io::{self, Read},
-    os::{fd::{AsFd, BorrowedFd}, unix::net::UnixStream},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::net::UnixStream,
+    },
     time::{Duration, Instant},
 };
 use wire::{GuestMessage, Stream};
@@ -24,15 +27,26 @@ impl Session<'_> {
         fds.extend(self.machine.poll_fds());
         fds.extend(self.klog_port.as_ref().map(AsFd::as_fd));
         fds.extend(self.console_port.as_ref().map(AsFd::as_fd));
-        let mut polled: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+        let mut polled: Vec<PollFd<'_>> = fds
+            .iter()
+            .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+            .collect();
         if let Some(fd) = self.link.fd() {
-            let out = if self.link.wants_to_write() { PollFlags::OUT } else { PollFlags::empty() };
+            let out = if self.link.wants_to_write() {
+                PollFlags::OUT
+            } else {
+                PollFlags::empty()
+            };
             polled.push(PollFd::from_borrowed_fd(fd, PollFlags::IN | out));
         }
         self.reports.tick();
         let until_wake = wake.map(|wake| wake.saturating_duration_since(Instant::now()));
-        let timeout = [until_wake, self.reports.tick_every()].into_iter().flatten().min();
-        let timeout = timeout.map(|t| Timespec::try_from(t).expect("time limits are below 2^63 seconds"));
+        let timeout = [until_wake, self.reports.tick_every()]
+            .into_iter()
+            .flatten()
+            .min();
+        let timeout =
+            timeout.map(|t| Timespec::try_from(t).expect("time limits are below 2^63 seconds"));
         match poll(&mut polled, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(!polled[0].revents().is_empty()),
             Err(error) => Err(io_error("wait for a machine")(error.into())),
@@ -40,17 +54,24 @@ impl Session<'_> {
     }
 
     /// Takes what the ports have: a piece of each, or all of it once the machine is gone.
-    pub fn read_ports(&mut self, state: &mut State<'_>, to_the_end: bool) -> Result<Result<(), LinkError>, SessionError> {
+    pub fn read_ports(
+        &mut self,
+        state: &mut State<'_>,
+        to_the_end: bool,
+    ) -> Result<Result<(), LinkError>, SessionError> {
         loop {
             let mut more = false;
             more |= read_piece(&mut self.console_port, |bytes| self.console.push(bytes))
                 .map_err(io_error("write the console log"))?;
             let slice = match state {
-                State::Running(running) | State::Draining { running, .. } => Some(&mut running.files.kernel_log),
+                State::Running(running) | State::Draining { running, .. } => {
+                    Some(&mut running.files.kernel_log)
+                }
                 _ => None,
             };
             let klog = &mut self.klog;
-            more |= read_piece(&mut self.klog_port, |bytes| klog.push(bytes, slice)).map_err(io_error(WRITE_LOG))?;
+            more |= read_piece(&mut self.klog_port, |bytes| klog.push(bytes, slice))
+                .map_err(io_error(WRITE_LOG))?;
             match self.link.receive() {
                 Ok(received) => more |= received,
                 Err(error) => return Ok(Err(error)),
@@ -77,7 +98,10 @@ impl Session<'_> {
             match message {
                 GuestMessage::Hello { version, release } => {
                     if version != wire::VERSION {
-                        return Ok(Some(format!("the init in the guest speaks version {version} of the protocol, not {}", wire::VERSION)));
+                        return Ok(Some(format!(
+                            "the init in the guest speaks version {version} of the protocol, not {}",
+                            wire::VERSION
+                        )));
                     }
                     self.release = printable(&release, 128);
                 }
@@ -92,15 +116,27 @@ impl Session<'_> {
                 GuestMessage::Fatal(text) => return Ok(Some(printable(&text, 1000))),
                 GuestMessage::Pong(_) | GuestMessage::Started { .. } => {}
                 GuestMessage::Output { test, stream, data } => {
-                    let State::Running(running) = state else { continue };
+                    let State::Running(running) = state else {
+                        continue;
+                    };
                     if running.number == test {
                         self.output(running, stream, &data)?;
                     }
                 }
-                GuestMessage::Artifact { test, path, data, last } => {
-                    let State::Running(running) = state else { continue };
+                GuestMessage::Artifact {
+                    test,
+                    path,
+                    data,
+                    last,
+                } => {
+                    let State::Running(running) = state else {
+                        continue;
+                    };
                     if running.number == test {
-                        running.files.artifact(&path, &data, last).map_err(io_error("write an artifact"))?;
+                        running
+                            .files
+                            .artifact(&path, &data, last)
+                            .map_err(io_error("write an artifact"))?;
                     }
                 }
                 GuestMessage::Ended(ended) => {
@@ -109,7 +145,11 @@ impl Session<'_> {
                     }
                     let deadline = now + self.settings.scaled(LOG_LAG);
                     *state = match std::mem::replace(state, State::Ready) {
-                        State::Running(running) => State::Draining { running, ended, deadline },
+                        State::Running(running) => State::Draining {
+                            running,
+                            ended,
+                            deadline,
+                        },
                         other => other,
                     };
                 }
@@ -132,11 +172,20 @@ impl Session<'_> {
             })?;
         }
         let boot_ms = millis(self.launched.elapsed());
-        self.reports.emit(Event::MachineReady { machine: self.number, release: self.release.clone(), boot_ms })?;
+        self.reports.emit(Event::MachineReady {
+            machine: self.number,
+            release: self.release.clone(),
+            boot_ms,
+        })?;
         Ok(())
     }
 
-    fn output(&mut self, running: &mut Running<'_>, stream: Stream, data: &[u8]) -> Result<(), SessionError> {
+    fn output(
+        &mut self,
+        running: &mut Running<'_>,
+        stream: Stream,
+        data: &[u8],
+    ) -> Result<(), SessionError> {
         let file = match stream {
             Stream::Stdout => {
                 running.parser.push(data);
@@ -155,13 +204,20 @@ impl Session<'_> {
 }
 
 /// Reads one piece of a port into `take`; closes the port at its end. Returns whether something came.
-pub fn read_piece(port: &mut Option<UnixStream>, take: impl FnOnce(&[u8]) -> io::Result<()>) -> io::Result<bool> {
+pub fn read_piece(
+    port: &mut Option<UnixStream>,
+    take: impl FnOnce(&[u8]) -> io::Result<()>,
+) -> io::Result<bool> {
     let Some(stream) = port else { return Ok(false) };
     let mut buffer = [0; 64 * 1024];
     match stream.read(&mut buffer) {
         Ok(0) => *port = None,
         Ok(n) => return take(&buffer[..n]).map(|()| true),
-        Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+            ) => {}
         Err(_) => *port = None,
     }
     Ok(false)
@@ -169,6 +225,8 @@ pub fn read_piece(port: &mut Option<UnixStream>, take: impl FnOnce(&[u8]) -> io:
 
 /// One line of text from the guest, made harmless.
 pub fn printable(text: &str, limit: usize) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(limit).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(limit)
+        .collect()
 }
-

@@ -114,8 +114,15 @@ impl KernelLog {
         let Some(record) = Record::parse(line) else {
             return self.line(&format!("[runner: not a kernel log record] {line}"), slice);
         };
-        if let Some(lost) = self.last_seq.and_then(|last| record.seq.checked_sub(last + 1)).filter(|&n| n > 0) {
-            self.line(&format!("[runner: {lost} records lost]"), slice.as_deref_mut())?;
+        if let Some(lost) = self
+            .last_seq
+            .and_then(|last| record.seq.checked_sub(last + 1))
+            .filter(|&n| n > 0)
+        {
+            self.line(
+                &format!("[runner: {lost} records lost]"),
+                slice.as_deref_mut(),
+            )?;
         }
         self.last_seq = Some(record.seq);
         self.last_usec = record.usec;
@@ -128,7 +135,11 @@ impl KernelLog {
             if record.facility == 0 && (self.in_slice || self.awaited.is_none()) {
                 self.findings.look_at(text);
             }
-            let stamp = format!("[{:5}.{:06}] ", record.usec / 1_000_000, record.usec % 1_000_000);
+            let stamp = format!(
+                "[{:5}.{:06}] ",
+                record.usec / 1_000_000,
+                record.usec % 1_000_000
+            );
             self.line(&format!("{stamp}{text}"), slice.as_deref_mut())?;
         }
         Ok(())
@@ -137,7 +148,9 @@ impl KernelLog {
     fn line(&mut self, line: &str, slice: Option<&mut LimitedFile>) -> io::Result<()> {
         let bytes = format!("{line}\n");
         self.whole.write(bytes.as_bytes())?;
-        if self.in_slice && let Some(slice) = slice {
+        if self.in_slice
+            && let Some(slice) = slice
+        {
             slice.write(bytes.as_bytes())?;
         }
         if self.remembered.len() == REMEMBERED {
@@ -151,20 +164,36 @@ impl KernelLog {
     ///
     /// `console` is the end of the console's text. Lines without a time stamp after the first new one belong to
     /// the same report and are taken too.
-    pub fn continue_from_console(&mut self, console: &str, mut slice: Option<&mut LimitedFile>) -> io::Result<()> {
-        let lines: Vec<&str> = console.lines().map(|line| line.trim_matches('\r')).collect();
-        let after_known = lines.iter().rposition(|line| self.knows(line)).map(|i| i + 1);
+    pub fn continue_from_console(
+        &mut self,
+        console: &str,
+        mut slice: Option<&mut LimitedFile>,
+    ) -> io::Result<()> {
+        let lines: Vec<&str> = console
+            .lines()
+            .map(|line| line.trim_matches('\r'))
+            .collect();
+        let after_known = lines
+            .iter()
+            .rposition(|line| self.knows(line))
+            .map(|i| i + 1);
         let start = after_known.or_else(|| {
             lines.iter().position(|line| {
                 super::splat::console_line(line).is_some_and(|(usec, _)| usec > self.last_usec)
             })
         });
-        let Some(rest) = start.map(|i| &lines[i..]).filter(|rest| rest.iter().any(|l| !l.trim().is_empty())) else {
+        let Some(rest) = start
+            .map(|i| &lines[i..])
+            .filter(|rest| rest.iter().any(|l| !l.trim().is_empty()))
+        else {
             return Ok(());
         };
         // Without its marker (the log channel never worked) the whole rest is the test's.
         self.in_slice |= self.awaited.is_some();
-        self.line("[runner: from here on from the serial console]", slice.as_deref_mut())?;
+        self.line(
+            "[runner: from here on from the serial console]",
+            slice.as_deref_mut(),
+        )?;
         for line in rest {
             if let Some((_, text)) = super::splat::console_line(line) {
                 self.findings.look_at(text);
@@ -176,11 +205,15 @@ impl KernelLog {
 
     /// Whether this console line is one of the last records, whatever else the console's prefix says.
     fn knows(&self, line: &str) -> bool {
-        let Some((usec, text)) = super::splat::console_line(line) else { return false };
+        let Some((usec, text)) = super::splat::console_line(line) else {
+            return false;
+        };
         let stamp = format!("[{:5}.{:06}] ", usec / 1_000_000, usec % 1_000_000);
-        self.remembered
-            .iter()
-            .any(|known| known.strip_prefix(&stamp).is_some_and(|known| known == text))
+        self.remembered.iter().any(|known| {
+            known
+                .strip_prefix(&stamp)
+                .is_some_and(|known| known == text)
+        })
     }
 }
 
@@ -198,7 +231,12 @@ impl<'a> Record<'a> {
         let level: u32 = fields.next()?.parse().ok()?;
         let seq = fields.next()?.parse().ok()?;
         let usec = fields.next()?.parse().ok()?;
-        Some(Self { facility: level >> 3, seq, usec, text })
+        Some(Self {
+            facility: level >> 3,
+            seq,
+            usec,
+            text,
+        })
     }
 }
 
@@ -222,7 +260,9 @@ mod tests {
         }
 
         fn push(&mut self, text: &str) {
-            self.log.push(text.as_bytes(), Some(&mut self.slice)).expect("written");
+            self.log
+                .push(text.as_bytes(), Some(&mut self.slice))
+                .expect("written");
         }
 
         fn read(&self, name: &str) -> String {
@@ -256,10 +296,18 @@ mod tests {
         f.log.begin_test("m".into());
         f.push("14,1,1,-;m\n12,2,2,-;BUG: says a test\n");
         assert_eq!(f.log.findings(), &Findings::default());
-        f.push("1,3,3,-;BUG: kernel NULL pointer dereference\n0,4,4,-;Kernel panic - not syncing: x\n");
+        f.push(
+            "1,3,3,-;BUG: kernel NULL pointer dereference\n0,4,4,-;Kernel panic - not syncing: x\n",
+        );
         let findings = f.log.end_test();
-        assert_eq!(findings.oops.as_deref(), Some("BUG: kernel NULL pointer dereference"));
-        assert_eq!(findings.panic.as_deref(), Some("Kernel panic - not syncing: x"));
+        assert_eq!(
+            findings.oops.as_deref(),
+            Some("BUG: kernel NULL pointer dereference")
+        );
+        assert_eq!(
+            findings.panic.as_deref(),
+            Some("Kernel panic - not syncing: x")
+        );
     }
 
     #[test]
@@ -275,7 +323,9 @@ mod tests {
         f.log.begin_test("m".into());
         f.push("14,1,1000000,-;m\n6,2,1000000,-;sysrq: Trigger a crash\n");
         let console = "[    1.000000] m\r\n[    1.000000][    T1] sysrq: Trigger a crash\r\n[    1.000000] Kernel panic - not syncing: sysrq triggered crash\r\n[    1.000000] Call Trace:\r\n";
-        f.log.continue_from_console(console, Some(&mut f.slice)).expect("written");
+        f.log
+            .continue_from_console(console, Some(&mut f.slice))
+            .expect("written");
         let slice = f.read("slice");
         assert_eq!(slice.matches("sysrq: Trigger").count(), 1, "{slice}");
         assert!(slice.contains("Kernel panic"), "{slice}");
@@ -285,7 +335,12 @@ mod tests {
     #[test]
     fn a_machine_that_died_before_its_log_channel_has_its_console() {
         let mut f = Fixture::new();
-        f.log.continue_from_console("SeaBIOS\n[    0.500000] Kernel panic - not syncing: VFS: x\n", None).expect("written");
+        f.log
+            .continue_from_console(
+                "SeaBIOS\n[    0.500000] Kernel panic - not syncing: VFS: x\n",
+                None,
+            )
+            .expect("written");
         assert!(f.log.findings().panic.is_some());
         assert!(f.read("whole").contains("VFS: x"));
     }

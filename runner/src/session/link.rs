@@ -34,7 +34,12 @@ pub struct Link {
 impl Link {
     /// Over a non-blocking socket.
     pub fn new(stream: UnixStream) -> Self {
-        Self { stream, decoder: Decoder::new(), outgoing: Vec::new(), open: true }
+        Self {
+            stream,
+            decoder: Decoder::new(),
+            outgoing: Vec::new(),
+            open: true,
+        }
     }
 
     /// The socket, while it is open.
@@ -66,7 +71,12 @@ impl Link {
                 Ok(n) => drop(self.outgoing.drain(..n)),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+                    ) =>
+                {
                     self.outgoing.clear();
                 }
                 Err(e) => return Err(LinkError::Io(e)),
@@ -90,7 +100,14 @@ impl Link {
                 self.decoder.push(&buffer[..n]);
                 Ok(true)
             }
-            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(false),
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) =>
+            {
+                Ok(false)
+            }
             Err(e) if e.kind() == io::ErrorKind::ConnectionReset => {
                 self.open = false;
                 Ok(false)

@@ -25,13 +25,19 @@ impl Session<'_> {
                 if self.wait(Some(quiet_at.min(patience)))? {
                     break;
                 }
-                if self.machine.process().map_err(io_error("watch a machine"))?.is_some() {
+                if self
+                    .machine
+                    .process()
+                    .map_err(io_error("watch a machine"))?
+                    .is_some()
+                {
                     break;
                 }
                 let got = read_piece(&mut self.console_port, |bytes| self.console.push(bytes))
                     .map_err(io_error("write the console log"))?;
                 // Both may still come and must not keep the wait from waiting.
-                read_piece(&mut self.klog_port, |bytes| self.klog.push(bytes, None)).map_err(io_error(WRITE_LOG))?;
+                read_piece(&mut self.klog_port, |bytes| self.klog.push(bytes, None))
+                    .map_err(io_error(WRITE_LOG))?;
                 let _ = self.link.receive();
                 if got {
                     quiet_at = Instant::now() + self.settings.scaled(LAST_WORDS);
@@ -40,12 +46,25 @@ impl Session<'_> {
         }
         let tail = self.console.tail();
         let slice = running.map(|running| &mut running.files.kernel_log);
-        self.klog.continue_from_console(&tail, slice).map_err(io_error(WRITE_LOG))
+        self.klog
+            .continue_from_console(&tail, slice)
+            .map_err(io_error(WRITE_LOG))
     }
 
     /// Gives a test its outcome and tells it.
-    pub fn finish(&mut self, running: Box<Running<'_>>, end: &TestEnd<'_>) -> Result<Verdict, SessionError> {
-        let Running { test, limit, started, files, parser, .. } = *running;
+    pub fn finish(
+        &mut self,
+        running: Box<Running<'_>>,
+        end: &TestEnd<'_>,
+    ) -> Result<Verdict, SessionError> {
+        let Running {
+            test,
+            limit,
+            started,
+            files,
+            parser,
+            ..
+        } = *running;
         let document = parser.finish();
         let findings = self.klog.end_test();
         let console = self.console.tail();
@@ -72,15 +91,24 @@ impl Session<'_> {
         let artifacts = files.artifacts();
         files.close();
         self.tests_done += 1;
-        if let Some(count) = ended.map(|ended| ended.artifacts_dropped).filter(|&n| n > 0) {
-            let text = format!("{}: {count} files in $RUNNER_ARTIFACTS were over the limits or not regular files and were left behind", test.id);
+        if let Some(count) = ended
+            .map(|ended| ended.artifacts_dropped)
+            .filter(|&n| n > 0)
+        {
+            let text = format!(
+                "{}: {count} files in $RUNNER_ARTIFACTS were over the limits or not regular files and were left behind",
+                test.id
+            );
             self.reports.emit(Event::Warning { text })?;
         }
         self.reports.emit(Event::TestFinished(Box::new(TestResult {
             id: test.id.clone(),
             outcome: verdict.outcome,
             message: verdict.message.clone(),
-            duration_ms: ended.map_or_else(|| millis(started.elapsed()), |ended| ended.duration_us.div_ceil(1000)),
+            duration_ms: ended.map_or_else(
+                || millis(started.elapsed()),
+                |ended| ended.duration_us.div_ceil(1000),
+            ),
             machine: Some(self.number),
             exit: ended.map(|ended| exit_text(&ended.status)),
             subtests: document
@@ -101,7 +129,9 @@ impl Session<'_> {
 
     /// The run is given up: what was running was not judged.
     pub fn interrupt(&mut self, state: State<'_>) -> Result<(), SessionError> {
-        let (State::Running(running) | State::Draining { running, .. }) = state else { return Ok(()) };
+        let (State::Running(running) | State::Draining { running, .. }) = state else {
+            return Ok(());
+        };
         let [stdout, stderr, kernel_log] = running.files.references([0, 0]);
         self.reports.emit(Event::TestFinished(Box::new(TestResult {
             stdout,
@@ -135,7 +165,11 @@ pub fn not_run(id: &TestId, why: &str) -> TestResult {
 /// What a result inside the output says beside its outcome.
 fn subtest_message(point: &Point) -> Option<String> {
     let parts = [point.reason.trim(), point.diagnostics.trim()];
-    let text = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
+    let text = parts
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n");
     (!text.is_empty()).then_some(text)
 }
 

@@ -42,7 +42,11 @@ impl Settings {
     /// Where the whole kernel log is, for a result that has no slice of its own.
     pub fn log_reference(&self) -> Option<OutputRef> {
         let bytes = std::fs::metadata(self.run_dir.join(KERNEL_LOG)).ok()?.len();
-        Some(OutputRef { file: KERNEL_LOG.into(), bytes, dropped: 0 })
+        Some(OutputRef {
+            file: KERNEL_LOG.into(),
+            bytes,
+            dropped: 0,
+        })
     }
 
     /// A time limit, made longer for a slow machine.

@@ -32,7 +32,9 @@ pub fn classify(text: &str) -> Option<Splat> {
     if text.starts_with("Kernel panic - not syncing: ") {
         return Some(Splat::Panic);
     }
-    OOPS.iter().any(|start| text.starts_with(start)).then_some(Splat::Oops)
+    OOPS.iter()
+        .any(|start| text.starts_with(start))
+        .then_some(Splat::Oops)
 }
 
 /// Cuts a console line into its time stamp in microseconds and its text: `[   12.345678][  T1] text`.
@@ -47,12 +49,19 @@ pub fn console_line(line: &str) -> Option<(u64, &str)> {
         return None;
     }
     let micros: u64 = micros.parse().ok()?;
-    let stamp = seconds.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(micros)?;
+    let stamp = seconds
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(1_000_000)?
+        .checked_add(micros)?;
     text = text.strip_prefix(' ').unwrap_or(text);
     // CONFIG_PRINTK_CALLER: a second bracket with the task or CPU.
     if let Some((caller, rest)) = text.strip_prefix('[').and_then(|t| t.split_once("] ")) {
         let caller = caller.trim_start();
-        if caller.len() > 1 && (caller.starts_with('T') || caller.starts_with('C')) && caller[1..].bytes().all(|b| b.is_ascii_digit()) {
+        if caller.len() > 1
+            && (caller.starts_with('T') || caller.starts_with('C'))
+            && caller[1..].bytes().all(|b| b.is_ascii_digit())
+        {
             text = rest;
         }
     }
@@ -65,8 +74,14 @@ mod tests {
 
     #[test]
     fn the_kernels_reports_are_told_from_text_about_them() {
-        assert_eq!(classify("Kernel panic - not syncing: sysrq triggered crash"), Some(Splat::Panic));
-        assert_eq!(classify("BUG: kernel NULL pointer dereference, address: 0"), Some(Splat::Oops));
+        assert_eq!(
+            classify("Kernel panic - not syncing: sysrq triggered crash"),
+            Some(Splat::Panic)
+        );
+        assert_eq!(
+            classify("BUG: kernel NULL pointer dereference, address: 0"),
+            Some(Splat::Oops)
+        );
         assert_eq!(classify("Oops: 0002 [#1] PREEMPT SMP"), Some(Splat::Oops));
         assert_eq!(classify("no BUG: here"), None);
         assert_eq!(classify("Debug: fine"), None);
@@ -74,9 +89,18 @@ mod tests {
 
     #[test]
     fn console_lines_are_cut_with_and_without_a_caller() {
-        assert_eq!(console_line("[    1.250000] hello"), Some((1_250_000, "hello")));
-        assert_eq!(console_line("[   12.000001][  T345] hello\r"), Some((12_000_001, "hello")));
-        assert_eq!(console_line("[    0.000000] [Firmware Bug]: x"), Some((0, "[Firmware Bug]: x")));
+        assert_eq!(
+            console_line("[    1.250000] hello"),
+            Some((1_250_000, "hello"))
+        );
+        assert_eq!(
+            console_line("[   12.000001][  T345] hello\r"),
+            Some((12_000_001, "hello"))
+        );
+        assert_eq!(
+            console_line("[    0.000000] [Firmware Bug]: x"),
+            Some((0, "[Firmware Bug]: x"))
+        );
         assert_eq!(console_line("[OK] not the kernel"), None);
         assert_eq!(console_line("SeaBIOS"), None);
         assert_eq!(console_line("[99999999999999999999.000000] x"), None);

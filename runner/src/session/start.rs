@@ -8,7 +8,12 @@ use super::{
     watchdog::Watchdog,
 };
 use reports::Event;
-use std::{ffi::OsString, io, os::unix::ffi::OsStrExt, time::{Duration, Instant}};
+use std::{
+    ffi::OsString,
+    io,
+    os::unix::ffi::OsStrExt,
+    time::{Duration, Instant},
+};
 use suites::{Program, Test, ktap::Parser};
 use wire::{Bytes, HostMessage};
 
@@ -23,9 +28,17 @@ impl Session<'_> {
     /// Sends a test to init and begins to watch it.
     pub fn start<'t>(&mut self, test: &'t Test, number: u32) -> Result<State<'t>, SessionError> {
         let settings = self.settings;
-        self.reports.emit(Event::TestStarted { id: test.id.clone(), machine: self.number })?;
-        let files = TestFiles::create(&settings.run_dir, &test.id, settings.output_limit, settings.artifacts)
-            .map_err(io_error("make the directory of a test"))?;
+        self.reports.emit(Event::TestStarted {
+            id: test.id.clone(),
+            machine: self.number,
+        })?;
+        let files = TestFiles::create(
+            &settings.run_dir,
+            &test.id,
+            settings.output_limit,
+            settings.artifacts,
+        )
+        .map_err(io_error("make the directory of a test"))?;
         let limit = settings.limit(test);
         let label = printable(&test.id.to_string(), 200);
         self.klog.begin_test(wire::start_marker(number, &label));
@@ -33,13 +46,25 @@ impl Session<'_> {
             test: number,
             label,
             program: match &test.program {
-                Program::Exec(argv) => wire::Program::Exec(argv.iter().map(|a| Bytes::from(a.as_bytes())).collect()),
+                Program::Exec(argv) => {
+                    wire::Program::Exec(argv.iter().map(|a| Bytes::from(a.as_bytes())).collect())
+                }
                 Program::Smoke(check) => wire::Program::Smoke {
                     check: (*check).into(),
-                    params: settings.smoke_params(check).into_iter().map(Bytes::from).collect(),
+                    params: settings
+                        .smoke_params(check)
+                        .into_iter()
+                        .map(Bytes::from)
+                        .collect(),
                 },
             },
-            cwd: test.cwd.as_ref().unwrap_or(&settings.cwd).as_os_str().as_bytes().to_vec(),
+            cwd: test
+                .cwd
+                .as_ref()
+                .unwrap_or(&settings.cwd)
+                .as_os_str()
+                .as_bytes()
+                .to_vec(),
             env: environment(&settings.env, &test.env),
             timeout_ms: limit.map(millis),
             grace_ms: millis(settings.scaled(GRACE)),
@@ -47,7 +72,9 @@ impl Session<'_> {
             artifacts: settings.artifacts,
         };
         if let Err(error) = self.link.send(&HostMessage::Run(run)) {
-            return Err(io_error("send a test to a machine")(io::Error::other(error.to_string())));
+            return Err(io_error("send a test to a machine")(io::Error::other(
+                error.to_string(),
+            )));
         }
         let now = Instant::now();
         let whole = limit.map(|limit| limit + settings.scaled(GRACE + ENDING));
@@ -71,6 +98,8 @@ fn environment(run: &[(OsString, OsString)], test: &[(OsString, OsString)]) -> V
         bytes.extend_from_slice(value.as_bytes());
         Bytes::from(bytes)
     };
-    let kept = run.iter().filter(|(name, _)| !test.iter().any(|(other, _)| other == name));
+    let kept = run
+        .iter()
+        .filter(|(name, _)| !test.iter().any(|(other, _)| other == name));
     kept.chain(test).map(pair).collect()
 }

@@ -1,9 +1,20 @@
 //! What a session is made of.
 
-use super::{console::Console, files::TestFiles, klog::KernelLog, link::{Link, LinkError}, settings::Settings, watchdog::Watchdog};
+use super::{
+    console::Console,
+    files::TestFiles,
+    klog::KernelLog,
+    link::{Link, LinkError},
+    settings::Settings,
+    watchdog::Watchdog,
+};
 use crate::machine::{LaunchError, Machine};
 use reports::Reports;
-use std::{io, os::unix::net::UnixStream, time::{Duration, Instant}};
+use std::{
+    io,
+    os::unix::net::UnixStream,
+    time::{Duration, Instant},
+};
 use suites::{Test, ktap::Parser};
 use wire::TestEnded;
 
@@ -68,10 +79,16 @@ pub struct Running<'t> {
 
 /// Where a session is.
 pub enum State<'t> {
-    Booting { deadline: Instant },
+    Booting {
+        deadline: Instant,
+    },
     Ready,
     Running(Box<Running<'t>>),
-    Draining { running: Box<Running<'t>>, ended: TestEnded, deadline: Instant },
+    Draining {
+        running: Box<Running<'t>>,
+        ended: TestEnded,
+        deadline: Instant,
+    },
 }
 
 /// One machine and everything it is doing.

@@ -49,7 +49,10 @@ pub struct Verdict {
 
 impl Verdict {
     fn new(outcome: Outcome, message: impl Into<String>) -> Self {
-        Self { outcome, message: Some(message.into()) }
+        Self {
+            outcome,
+            message: Some(message.into()),
+        }
     }
 }
 
@@ -66,7 +69,10 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
         TestEnd::MachineGone(reason) => machine_gone(evidence, reason),
         TestEnd::Silent(silence) => Verdict::new(
             Outcome::Hang,
-            format!("the machine stopped answering: nothing came from its init for {}", seconds(*silence)),
+            format!(
+                "the machine stopped answering: nothing came from its init for {}",
+                seconds(*silence)
+            ),
         ),
         TestEnd::Overdue => Verdict::new(
             Outcome::Hang,
@@ -84,29 +90,42 @@ fn machine_gone(evidence: &Evidence<'_>, reason: &StopReason) -> Verdict {
     if let Some(panic) = &evidence.findings.panic {
         return Verdict::new(Outcome::KernelCrash, panic.clone());
     }
-    let said = |words: &str| evidence.console.lines().rev().take(20).any(|line| line.contains(words));
+    let said = |words: &str| {
+        evidence
+            .console
+            .lines()
+            .rev()
+            .take(20)
+            .any(|line| line.contains(words))
+    };
     match reason {
         StopReason::PowerOff => Verdict::new(Outcome::Fail, "the test switched the machine off"),
         // kernel/reboot.c, kernel_restart()
         StopReason::Reset if said("reboot: Restarting system") => {
             Verdict::new(Outcome::Fail, "the test restarted the machine")
         }
-        StopReason::Reset if said("sysrq: Resetting") => {
-            Verdict::new(Outcome::Fail, "the test reset the machine with the SysRq key")
-        }
+        StopReason::Reset if said("sysrq: Resetting") => Verdict::new(
+            Outcome::Fail,
+            "the test reset the machine with the SysRq key",
+        ),
         StopReason::Reset => match &evidence.findings.oops {
-            Some(oops) => Verdict::new(Outcome::KernelCrash, format!("the machine reset after: {oops}")),
+            Some(oops) => Verdict::new(
+                Outcome::KernelCrash,
+                format!("the machine reset after: {oops}"),
+            ),
             None => Verdict::new(
                 Outcome::KernelCrash,
                 "the machine reset without a word from its kernel (a triple fault, or a reset by a device)",
             ),
         },
-        StopReason::InternalError(words) => {
-            Verdict::new(Outcome::HarnessError, format!("the virtual hardware gave up: {words}"))
-        }
-        StopReason::EngineDied(words) => {
-            Verdict::new(Outcome::HarnessError, format!("the machine's process died: {words}"))
-        }
+        StopReason::InternalError(words) => Verdict::new(
+            Outcome::HarnessError,
+            format!("the virtual hardware gave up: {words}"),
+        ),
+        StopReason::EngineDied(words) => Verdict::new(
+            Outcome::HarnessError,
+            format!("the machine's process died: {words}"),
+        ),
     }
 }
 
@@ -114,22 +133,37 @@ fn ended_test(evidence: &Evidence<'_>, ended: &TestEnded) -> Verdict {
     if !ended.unkillable.is_empty() {
         return Verdict::new(
             Outcome::Hang,
-            format!("processes of the test cannot be killed: {}", ended.unkillable.join(", ")),
+            format!(
+                "processes of the test cannot be killed: {}",
+                ended.unkillable.join(", ")
+            ),
         );
     }
     if ended.timed_out {
-        let limit = evidence.limit.map_or_else(String::new, |limit| format!(" within {}", seconds(limit)));
+        let limit = evidence
+            .limit
+            .map_or_else(String::new, |limit| format!(" within {}", seconds(limit)));
         return Verdict::new(Outcome::TimeOut, format!("it did not end{limit}"));
     }
     let verdict = match &ended.status {
-        ExitStatus::NotStarted(why) => return Verdict::new(Outcome::HarnessError, format!("it could not be started: {why}")),
-        ExitStatus::Signaled(signal) => Verdict::new(Outcome::Fail, format!("killed by {}", signal_name(*signal))),
+        ExitStatus::NotStarted(why) => {
+            return Verdict::new(
+                Outcome::HarnessError,
+                format!("it could not be started: {why}"),
+            );
+        }
+        ExitStatus::Signaled(signal) => {
+            Verdict::new(Outcome::Fail, format!("killed by {}", signal_name(*signal)))
+        }
         ExitStatus::Exited(status) => exited(evidence.ktap, *status),
     };
     match &evidence.findings.oops {
         Some(oops) if verdict.outcome.is_good() && !evidence.expects_splats => Verdict::new(
             Outcome::Fail,
-            format!("the kernel reported an error while the test, by itself a {}, ran: {oops}", verdict.outcome),
+            format!(
+                "the kernel reported an error while the test, by itself a {}, ran: {oops}",
+                verdict.outcome
+            ),
         ),
         _ => verdict,
     }
@@ -145,41 +179,71 @@ fn exited(ktap: &Document, status: i32) -> Verdict {
         .filter(|(_, point)| !point.outcome.is_good())
         .map(|(path, _)| path.join(" / "))
         .collect();
-    let uncounted: u64 = ktap.overflow.iter().filter(|(outcome, _)| !outcome.is_good()).map(|(_, n)| n).sum();
+    let uncounted: u64 = ktap
+        .overflow
+        .iter()
+        .filter(|(outcome, _)| !outcome.is_good())
+        .map(|(_, n)| n)
+        .sum();
     if uncounted > 0 {
         failed.push(format!("{uncounted} of the results that were only counted"));
     }
-    let good = ktap.leaves().filter(|(_, point)| point.outcome.is_good()).count();
+    let good = ktap
+        .leaves()
+        .filter(|(_, point)| point.outcome.is_good())
+        .count();
     let problem = ktap.problems.first();
     if !failed.is_empty() {
         let what = listed(&failed);
         return match status {
-            0 => Verdict::new(Outcome::Fail, format!("exit status 0 contradicts its output, where {what} failed")),
-            EXIT_SKIP => Verdict::new(Outcome::Fail, format!("exit status 4 (skip) contradicts its output, where {what} failed")),
+            0 => Verdict::new(
+                Outcome::Fail,
+                format!("exit status 0 contradicts its output, where {what} failed"),
+            ),
+            EXIT_SKIP => Verdict::new(
+                Outcome::Fail,
+                format!("exit status 4 (skip) contradicts its output, where {what} failed"),
+            ),
             1 => Verdict::new(Outcome::Fail, format!("{what} failed")),
             other => Verdict::new(Outcome::Fail, format!("{what} failed, exit status {other}")),
         };
     }
     match status {
         0 => match (problem, &ktap.skip_all) {
-            (Some(problem), _) => {
-                Verdict::new(Outcome::Fail, format!("exit status 0 contradicts its output: {problem}"))
+            (Some(problem), _) => Verdict::new(
+                Outcome::Fail,
+                format!("exit status 0 contradicts its output: {problem}"),
+            ),
+            (None, Some(reason)) => {
+                Verdict::new(Outcome::Skip, reason_or(reason, "its plan says skip"))
             }
-            (None, Some(reason)) => Verdict::new(Outcome::Skip, reason_or(reason, "its plan says skip")),
             (None, None) => by_results(ktap, good),
         },
         EXIT_SKIP => {
-            let reason = ktap.skip_all.clone().or_else(|| last_skip_reason(ktap)).unwrap_or_default();
+            let reason = ktap
+                .skip_all
+                .clone()
+                .or_else(|| last_skip_reason(ktap))
+                .unwrap_or_default();
             Verdict::new(Outcome::Skip, reason_or(&reason, "exit status 4"))
         }
-        EXIT_XFAIL if ktap.leaves().any(|(_, p)| p.outcome == Outcome::ExpectedFail) => {
-            Verdict::new(Outcome::ExpectedFail, "it failed as expected (exit status 2)")
+        EXIT_XFAIL
+            if ktap
+                .leaves()
+                .any(|(_, p)| p.outcome == Outcome::ExpectedFail) =>
+        {
+            Verdict::new(
+                Outcome::ExpectedFail,
+                "it failed as expected (exit status 2)",
+            )
         }
         other if good > 0 => Verdict::new(
             Outcome::Fail,
             match problem {
                 Some(problem) => format!("exit status {other}; {problem}"),
-                None => format!("exit status {other} contradicts its output, where none of {good} results failed"),
+                None => format!(
+                    "exit status {other} contradicts its output, where none of {good} results failed"
+                ),
             },
         ),
         other => Verdict::new(Outcome::Fail, format!("exit status {other}")),
@@ -192,26 +256,47 @@ fn by_results(ktap: &Document, good: usize) -> Verdict {
     let (skipped, expected) = (count(Outcome::Skip), count(Outcome::ExpectedFail));
     if good > 0 && skipped == good {
         let reason = last_skip_reason(ktap).unwrap_or_default();
-        Verdict::new(Outcome::Skip, reason_or(&reason, "everything in it was skipped"))
+        Verdict::new(
+            Outcome::Skip,
+            reason_or(&reason, "everything in it was skipped"),
+        )
     } else if expected > 0 && expected + skipped == good {
-        Verdict::new(Outcome::ExpectedFail, "everything in it failed as expected or was skipped")
+        Verdict::new(
+            Outcome::ExpectedFail,
+            "everything in it failed as expected or was skipped",
+        )
     } else {
-        Verdict { outcome: Outcome::Pass, message: None }
+        Verdict {
+            outcome: Outcome::Pass,
+            message: None,
+        }
     }
 }
 
 fn last_skip_reason(ktap: &Document) -> Option<String> {
     let skipped = ktap.leaves().filter(|(_, p)| p.outcome == Outcome::Skip);
-    skipped.map(|(_, p)| p.reason.clone()).filter(|reason| !reason.is_empty()).last()
+    skipped
+        .map(|(_, p)| p.reason.clone())
+        .filter(|reason| !reason.is_empty())
+        .last()
 }
 
 fn reason_or(reason: &str, otherwise: &str) -> String {
-    if reason.trim().is_empty() { otherwise.to_owned() } else { reason.trim().to_owned() }
+    if reason.trim().is_empty() {
+        otherwise.to_owned()
+    } else {
+        reason.trim().to_owned()
+    }
 }
 
 fn listed(names: &[String]) -> String {
     const SHOWN: usize = 5;
-    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let shown = names
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     match names.len().saturating_sub(SHOWN) {
         0 => shown,
         more => format!("{shown} and {more} more"),
@@ -229,7 +314,11 @@ pub fn signal_name(signal: i32) -> String {
     match rustix::process::Signal::from_named_raw(signal).map(|s| format!("{s:?}")) {
         Some(name) => {
             let name = name.trim_start_matches("Signal::").to_owned();
-            let name = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
+            let name = if name.starts_with("SIG") {
+                name
+            } else {
+                format!("SIG{name}")
+            };
             format!("signal {signal} ({name})")
         }
         None => format!("signal {signal}"),
@@ -293,7 +382,10 @@ mod tests {
         for status in [0, 4] {
             let (outcome, message) = exit(status, failed);
             assert_eq!(outcome, Outcome::Fail);
-            assert!(message.contains("contradicts") && message.contains('b'), "{message}");
+            assert!(
+                message.contains("contradicts") && message.contains('b'),
+                "{message}"
+            );
         }
         let (outcome, message) = exit(1, "TAP version 13\n1..1\nok 1 a\n");
         assert_eq!(outcome, Outcome::Fail);
@@ -306,33 +398,74 @@ mod tests {
     #[test]
     fn agreement_is_plain() {
         assert_eq!(exit(0, "TAP version 13\n1..1\nok 1 a\n").0, Outcome::Pass);
-        assert_eq!(exit(1, "TAP version 13\n1..1\nnot ok 1 a\n"), (Outcome::Fail, "a failed".into()));
-        assert_eq!(exit(0, "TAP version 13\n1..1\nok 1 a # SKIP no device\n"), (Outcome::Skip, "no device".into()));
-        assert_eq!(exit(0, "TAP version 13\n1..0 # SKIP not root\n"), (Outcome::Skip, "not root".into()));
-        assert_eq!(exit(0, "TAP version 13\n1..1\nok 1 a # XFAIL known\n").0, Outcome::ExpectedFail);
-        assert_eq!(exit(2, "TAP version 13\n1..1\nok 1 a # XFAIL known\n").0, Outcome::ExpectedFail);
-        assert_eq!(exit(0, "TAP version 13\n1..2\nok 1 a # SKIP x\nok 2 b\n").0, Outcome::Pass);
-        assert_eq!(exit(1, "TAP version 13\n1..2\nok 1 a\nBail out! no memory\n").0, Outcome::Fail);
+        assert_eq!(
+            exit(1, "TAP version 13\n1..1\nnot ok 1 a\n"),
+            (Outcome::Fail, "a failed".into())
+        );
+        assert_eq!(
+            exit(0, "TAP version 13\n1..1\nok 1 a # SKIP no device\n"),
+            (Outcome::Skip, "no device".into())
+        );
+        assert_eq!(
+            exit(0, "TAP version 13\n1..0 # SKIP not root\n"),
+            (Outcome::Skip, "not root".into())
+        );
+        assert_eq!(
+            exit(0, "TAP version 13\n1..1\nok 1 a # XFAIL known\n").0,
+            Outcome::ExpectedFail
+        );
+        assert_eq!(
+            exit(2, "TAP version 13\n1..1\nok 1 a # XFAIL known\n").0,
+            Outcome::ExpectedFail
+        );
+        assert_eq!(
+            exit(0, "TAP version 13\n1..2\nok 1 a # SKIP x\nok 2 b\n").0,
+            Outcome::Pass
+        );
+        assert_eq!(
+            exit(1, "TAP version 13\n1..2\nok 1 a\nBail out! no memory\n").0,
+            Outcome::Fail
+        );
     }
 
     #[test]
     fn signals_time_outs_and_survivors() {
         let quiet = Findings::default();
-        let verdict = judge_end(TestEnd::Ended(&ended(ExitStatus::Signaled(9))), "", &quiet, "");
-        assert_eq!(verdict, Verdict::new(Outcome::Fail, "killed by signal 9 (SIGKILL)"));
+        let verdict = judge_end(
+            TestEnd::Ended(&ended(ExitStatus::Signaled(9))),
+            "",
+            &quiet,
+            "",
+        );
+        assert_eq!(
+            verdict,
+            Verdict::new(Outcome::Fail, "killed by signal 9 (SIGKILL)")
+        );
         let mut late = ended(ExitStatus::Signaled(15));
         late.timed_out = true;
         let verdict = judge_end(TestEnd::Ended(&late), "", &quiet, "");
-        assert_eq!(verdict, Verdict::new(Outcome::TimeOut, "it did not end within 45 s"));
+        assert_eq!(
+            verdict,
+            Verdict::new(Outcome::TimeOut, "it did not end within 45 s")
+        );
         late.unkillable = vec!["dd".into()];
-        assert_eq!(judge_end(TestEnd::Ended(&late), "", &quiet, "").outcome, Outcome::Hang);
+        assert_eq!(
+            judge_end(TestEnd::Ended(&late), "", &quiet, "").outcome,
+            Outcome::Hang
+        );
         let missing = ended(ExitStatus::NotStarted("no such file: /x".into()));
-        assert_eq!(judge_end(TestEnd::Ended(&missing), "", &quiet, "").outcome, Outcome::HarnessError);
+        assert_eq!(
+            judge_end(TestEnd::Ended(&missing), "", &quiet, "").outcome,
+            Outcome::HarnessError
+        );
     }
 
     #[test]
     fn a_kernel_that_oopsed_is_never_green() {
-        let oops = Findings { panic: None, oops: Some("BUG: unable to handle page fault".into()) };
+        let oops = Findings {
+            panic: None,
+            oops: Some("BUG: unable to handle page fault".into()),
+        };
         let ended = ended(ExitStatus::Exited(0));
         let verdict = judge_end(TestEnd::Ended(&ended), "", &oops, "");
         assert_eq!(verdict.outcome, Outcome::Fail);
@@ -351,16 +484,32 @@ mod tests {
     #[test]
     fn the_ways_a_machine_goes_are_told_apart() {
         let quiet = Findings::default();
-        let panic = Findings { panic: Some("Kernel panic - not syncing: x".into()), oops: None };
+        let panic = Findings {
+            panic: Some("Kernel panic - not syncing: x".into()),
+            oops: None,
+        };
         let gone = |reason: &StopReason, findings: &Findings, console: &str| {
             judge_end(TestEnd::MachineGone(reason), "", findings, console).outcome
         };
         assert_eq!(gone(&StopReason::Reset, &panic, ""), Outcome::KernelCrash);
         assert_eq!(gone(&StopReason::Reset, &quiet, ""), Outcome::KernelCrash);
-        assert_eq!(gone(&StopReason::Reset, &quiet, "[ 1.0] reboot: Restarting system\n"), Outcome::Fail);
+        assert_eq!(
+            gone(
+                &StopReason::Reset,
+                &quiet,
+                "[ 1.0] reboot: Restarting system\n"
+            ),
+            Outcome::Fail
+        );
         assert_eq!(gone(&StopReason::PowerOff, &quiet, ""), Outcome::Fail);
-        assert_eq!(gone(&StopReason::EngineDied("killed".into()), &quiet, ""), Outcome::HarnessError);
-        assert_eq!(gone(&StopReason::InternalError("x".into()), &quiet, ""), Outcome::HarnessError);
+        assert_eq!(
+            gone(&StopReason::EngineDied("killed".into()), &quiet, ""),
+            Outcome::HarnessError
+        );
+        assert_eq!(
+            gone(&StopReason::InternalError("x".into()), &quiet, ""),
+            Outcome::HarnessError
+        );
         let silent = judge_end(TestEnd::Silent(Duration::from_secs(15)), "", &quiet, "");
         assert_eq!(silent.outcome, Outcome::Hang);
         let broken = judge_end(TestEnd::LinkBroken("rubbish"), "", &quiet, "");

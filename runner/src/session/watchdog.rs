@@ -83,7 +83,10 @@ mod tests {
         assert_eq!(dog.check(start + 5 * SECOND), Some(Alarm::Ping(1)));
         assert_eq!(dog.check(start + 6 * SECOND), None);
         assert_eq!(dog.check(start + 10 * SECOND), Some(Alarm::Ping(2)));
-        assert_eq!(dog.check(start + 15 * SECOND), Some(Alarm::Silent(15 * SECOND)));
+        assert_eq!(
+            dog.check(start + 15 * SECOND),
+            Some(Alarm::Silent(15 * SECOND))
+        );
     }
 
     #[test]

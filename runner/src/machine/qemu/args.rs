@@ -30,7 +30,7 @@ pub fn arguments(spec: &MachineSpec, accelerator: Accelerator) -> Vec<OsString> 
     let (machine, bus, suffix) = match spec.transport {
         Transport::Pci => ("q35,usb=off,vmport=off", "virtio-serial-pci", "pci"),
         Transport::Mmio => (
-            "microvm,acpi=on,rtc=on,pit=on,pic=on,isa-serial=on",
+            "microvm,acpi=off,rtc=on,pit=on,pic=on,isa-serial=on",
             "virtio-serial-device",
             "device",
         ),
@@ -40,9 +40,13 @@ pub fn arguments(spec: &MachineSpec, accelerator: Accelerator) -> Vec<OsString> 
         Accelerator::Tcg => ("tcg,thread=multi", "max"),
     };
     let mut args = Args::default();
-    args.flag("-nodefaults").flag("-no-user-config").flag("-no-reboot");
+    args.flag("-nodefaults")
+        .flag("-no-user-config")
+        .flag("-no-reboot");
     args.option("-name", "runner").option("-display", "none");
-    args.option("-machine", machine).option("-accel", accel).option("-cpu", cpu);
+    args.option("-machine", machine)
+        .option("-accel", accel)
+        .option("-cpu", cpu);
     args.option("-smp", spec.cpus.to_string());
     args.option("-m", format!("{}M", spec.memory_mib));
     args.option("-kernel", format!("/proc/self/fd/{}", fds::KERNEL));
@@ -54,15 +58,26 @@ pub fn arguments(spec: &MachineSpec, accelerator: Accelerator) -> Vec<OsString> 
     args.option("-chardev", socket("qmp", fds::QMP));
     args.option("-mon", "chardev=qmp,mode=control");
     args.option("-device", format!("{bus},id=ports,max_ports=4"));
-    for (id, fd, name) in [("link", fds::LINK, wire::LINK_PORT), ("klog", fds::KLOG, wire::KLOG_PORT)] {
+    for (id, fd, name) in [
+        ("link", fds::LINK, wire::LINK_PORT),
+        ("klog", fds::KLOG, wire::KLOG_PORT),
+    ] {
         args.option("-chardev", socket(id, fd));
-        args.option("-device", format!("virtserialport,bus=ports.0,chardev={id},name={name}"));
+        args.option(
+            "-device",
+            format!("virtserialport,bus=ports.0,chardev={id},name={name}"),
+        );
     }
     for (i, share) in spec.shares.iter().enumerate() {
-        let mut fsdev = OsString::from(format!("local,id=fs{i},security_model=none,readonly=on,multidevs=remap,path="));
+        let mut fsdev = OsString::from(format!(
+            "local,id=fs{i},security_model=none,readonly=on,multidevs=remap,path="
+        ));
         fsdev.push(escape_commas(share.path.as_os_str()));
         args.option("-fsdev", fsdev);
-        args.option("-device", format!("virtio-9p-{suffix},fsdev=fs{i},mount_tag={}", share.tag));
+        args.option(
+            "-device",
+            format!("virtio-9p-{suffix},fsdev=fs{i},mount_tag={}", share.tag),
+        );
     }
     args.0
 }
@@ -115,8 +130,14 @@ mod tests {
             memory_mib: 640,
             transport,
             shares: vec![
-                ShareSpec { tag: "runner.root".into(), path: "/".into() },
-                ShareSpec { tag: "runner.1".into(), path: "/odd,path".into() },
+                ShareSpec {
+                    tag: "runner.root".into(),
+                    path: "/".into(),
+                },
+                ShareSpec {
+                    tag: "runner.1".into(),
+                    path: "/odd,path".into(),
+                },
             ],
         }
     }
@@ -150,7 +171,12 @@ mod tests {
     #[test]
     fn golden_mmio_under_kvm() {
         let text = text(&spec(Transport::Mmio), Accelerator::Kvm);
-        assert!(text.contains("-machine microvm,acpi=on,rtc=on,pit=on,pic=on,isa-serial=on -accel kvm -cpu host"), "{text}");
+        assert!(
+            text.contains(
+                "-machine microvm,acpi=off,rtc=on,pit=on,pic=on,isa-serial=on -accel kvm -cpu host"
+            ),
+            "{text}"
+        );
         assert!(text.contains(" reboot=t foo=1"), "{text}");
         assert!(text.contains("virtio-9p-device,"), "{text}");
         assert!(!text.contains("pci"), "{text}");

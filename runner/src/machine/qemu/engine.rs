@@ -5,8 +5,8 @@ use super::{
     qmp::{Qmp, QmpEvent},
 };
 use crate::machine::{
-    Accelerator, Control, Engine, HostPorts, LaunchError, Launched, Machine, MachineSpec, StopReason,
-    child::bound_command,
+    Accelerator, Control, Engine, HostPorts, LaunchError, Launched, Machine, MachineSpec,
+    StopReason, child::bound_command,
 };
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -35,7 +35,11 @@ impl Qemu {
     /// QEMU at `program`; `reason` says why this accelerator.
     #[must_use]
     pub fn new(program: PathBuf, accelerator: Accelerator, reason: String) -> Self {
-        Self { program, accelerator, reason }
+        Self {
+            program,
+            accelerator,
+            reason,
+        }
     }
 }
 
@@ -61,7 +65,10 @@ impl Engine for Qemu {
         let mut pair = |child_fd: i32| -> io::Result<UnixStream> {
             let (ours, theirs) = UnixStream::pair()?;
             ours.set_nonblocking(true)?;
-            mappings.push(FdMapping { parent_fd: theirs.into(), child_fd });
+            mappings.push(FdMapping {
+                parent_fd: theirs.into(),
+                child_fd,
+            });
             Ok(ours)
         };
         let make = "make the sockets of a machine";
@@ -69,14 +76,26 @@ impl Engine for Qemu {
         let qmp = pair(fds::QMP).map_err(host(make))?;
         let link = pair(fds::LINK).map_err(host(make))?;
         let klog = pair(fds::KLOG).map_err(host(make))?;
-        for (image, child_fd) in [(&spec.kernel, fds::KERNEL), (&spec.initramfs, fds::INITRAMFS)] {
-            let parent_fd = image.as_fd().try_clone_to_owned().map_err(host("duplicate a descriptor"))?;
-            mappings.push(FdMapping { parent_fd, child_fd });
+        for (image, child_fd) in [
+            (&spec.kernel, fds::KERNEL),
+            (&spec.initramfs, fds::INITRAMFS),
+        ] {
+            let parent_fd = image
+                .as_fd()
+                .try_clone_to_owned()
+                .map_err(host("duplicate a descriptor"))?;
+            mappings.push(FdMapping {
+                parent_fd,
+                child_fd,
+            });
         }
 
         let program = self.program.to_string_lossy();
         let mut command = bound_command(&program, &arguments(spec, self.accelerator));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         command
             .fd_mappings(mappings)
             .map_err(|e| host("pass descriptors to a machine")(io::Error::other(e)))?;
@@ -84,10 +103,15 @@ impl Engine for Qemu {
         // The command holds the machine's ends of the sockets: a dead machine must show as closed ports.
         drop(command);
         let stderr = child.stderr.take().expect("piped above");
-        let machine = QemuMachine::watch(child, stderr, Qmp::new(qmp), &console).map_err(host("watch a machine"))?;
+        let machine = QemuMachine::watch(child, stderr, Qmp::new(qmp), &console)
+            .map_err(host("watch a machine"))?;
         Ok(Launched {
             machine: Box::new(machine),
-            ports: HostPorts { link, klog, console },
+            ports: HostPorts {
+                link,
+                klog,
+                console,
+            },
         })
     }
 }
@@ -104,7 +128,12 @@ struct QemuMachine {
 }
 
 impl QemuMachine {
-    fn watch(mut child: Child, stderr: ChildStderr, qmp: Qmp, console: &UnixStream) -> io::Result<Self> {
+    fn watch(
+        mut child: Child,
+        stderr: ChildStderr,
+        qmp: Qmp,
+        console: &UnixStream,
+    ) -> io::Result<Self> {
         let pieces = rustix::io::ioctl_fionbio(&stderr, true)
             .and_then(|()| pidfd_open(Pid::from_child(&child), PidfdFlags::empty()))
             .map_err(io::Error::from)
@@ -130,7 +159,9 @@ impl QemuMachine {
     }
 
     fn read_stderr(&mut self) {
-        let Some(stderr) = &mut self.stderr else { return };
+        let Some(stderr) = &mut self.stderr else {
+            return;
+        };
         let mut buffer = [0; 4096];
         loop {
             match stderr.read(&mut buffer) {
@@ -153,7 +184,9 @@ impl QemuMachine {
         let lines: Vec<&str> = text
             .lines()
             .map(str::trim)
-            .filter(|line| !line.is_empty() && !line.contains("warning: TCG doesn't support requested feature"))
+            .filter(|line| {
+                !line.is_empty() && !line.contains("warning: TCG doesn't support requested feature")
+            })
             .collect();
         lines.join("; ")
     }
@@ -180,7 +213,9 @@ impl Machine for QemuMachine {
                     self.announced.get_or_insert(match reason.as_str() {
                         "guest-shutdown" => StopReason::PowerOff,
                         "guest-reset" => StopReason::Reset,
-                        other => StopReason::EngineDied(format!("qemu shut the machine down: {other}")),
+                        other => {
+                            StopReason::EngineDied(format!("qemu shut the machine down: {other}"))
+                        }
                     });
                 }
                 QmpEvent::Stopped if self.announced.is_none() => {
@@ -210,7 +245,11 @@ impl Machine for QemuMachine {
                     (None, None) => "qemu ended".into(),
                 };
                 let complaint = self.complaint();
-                StopReason::EngineDied(if complaint.is_empty() { how } else { format!("{how}: {complaint}") })
+                StopReason::EngineDied(if complaint.is_empty() {
+                    how
+                } else {
+                    format!("{how}: {complaint}")
+                })
             }));
         }
         Ok(self.gone.clone())
@@ -220,7 +259,8 @@ impl Machine for QemuMachine {
         match control {
             Control::SysRq(key) => {
                 let port = json!({ "id": "console" });
-                self.qmp.command("chardev-send-break", Some(port), Some(key.to_string()));
+                self.qmp
+                    .command("chardev-send-break", Some(port), Some(key.to_string()));
             }
         }
     }

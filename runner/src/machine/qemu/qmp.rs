@@ -36,7 +36,11 @@ pub struct Qmp {
 impl Qmp {
     /// Takes a connected, non-blocking socket and leaves the capabilities negotiation behind.
     pub fn new(stream: UnixStream) -> Self {
-        let mut qmp = Self { stream, pending: Vec::new(), open: true };
+        let mut qmp = Self {
+            stream,
+            pending: Vec::new(),
+            open: true,
+        };
         qmp.command("qmp_capabilities", None, None);
         qmp
     }
@@ -99,7 +103,9 @@ fn parse(line: &[u8]) -> Option<QmpEvent> {
         return Some(QmpEvent::Answered(tag.into()));
     }
     match value["event"].as_str()? {
-        "SHUTDOWN" => Some(QmpEvent::Shutdown(value["data"]["reason"].as_str().unwrap_or("unknown").into())),
+        "SHUTDOWN" => Some(QmpEvent::Shutdown(
+            value["data"]["reason"].as_str().unwrap_or("unknown").into(),
+        )),
         "STOP" => Some(QmpEvent::Stopped),
         _ => None,
     }
@@ -120,11 +126,14 @@ mod tests {
             theirs.write_all(piece).expect("room");
             events.extend(qmp.events().expect("readable"));
         }
-        assert_eq!(events, [
-            QmpEvent::Answered("b".into()),
-            QmpEvent::Shutdown("guest-reset".into()),
-            QmpEvent::Stopped
-        ]);
+        assert_eq!(
+            events,
+            [
+                QmpEvent::Answered("b".into()),
+                QmpEvent::Shutdown("guest-reset".into()),
+                QmpEvent::Stopped
+            ]
+        );
         drop(theirs);
         assert!(qmp.events().expect("closed is no error").is_empty());
         assert!(qmp.fd().is_none());
