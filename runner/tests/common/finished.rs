@@ -114,7 +114,11 @@ impl Finished {
     /// A test's own case in the JUnit report.
     #[track_caller]
     pub fn case(&self, name: &str) -> &Case {
-        let id = &self.result(name)["id"];
+        self.case_of(&self.result(name)["id"])
+    }
+
+    #[track_caller]
+    fn case_of(&self, id: &Value) -> &Case {
         let class = match id["group"].as_str() {
             Some(group) => format!("{}.{group}", id["suite"].as_str().expect("a suite")),
             None => id["suite"].as_str().expect("a suite").to_owned(),
@@ -166,6 +170,7 @@ impl Finished {
             assert_eq!(result["message"].is_null(), outcome == "pass", "{result:#}");
             *counted.entry(outcome.to_owned()).or_insert(0) += 1;
             self.check_on_terminal(result);
+            self.check_in_junit(result);
         }
         assert_eq!(results.len(), finished.len());
         assert_eq!(self.counts("tests"), counted);
@@ -199,6 +204,15 @@ impl Finished {
             "no line {word} {id}:\n{}",
             self.stderr
         );
+        let why = shown_of_message(result);
+        assert!(self.stderr.contains(&why), "not {why}:\n{}", self.stderr);
+    }
+
+    fn check_in_junit(&self, result: &Value) {
+        let case = self.case_of(&result["id"]);
+        assert_eq!(result["outcome"], case.outcome);
+        let why = shown_of_message(result);
+        assert!(case.message.starts_with(&why), "{case:?} for {result:#}");
     }
 
     fn counts(&self, of: &str) -> BTreeMap<String, u64> {
@@ -209,6 +223,13 @@ impl Finished {
             .filter(|(_, n)| *n > 0)
             .collect()
     }
+}
+
+/// The beginning of a result's message, as far as every report shows it literally.
+fn shown_of_message(result: &Value) -> String {
+    let message = result["message"].as_str().unwrap_or_default();
+    let literal = |c: &char| *c == ' ' || c.is_ascii_graphic();
+    message.chars().take_while(literal).take(100).collect()
 }
 
 fn id_text(id: &Value) -> String {
