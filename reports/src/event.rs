@@ -78,6 +78,8 @@ pub struct RunInfo {
     pub kernel: String,
     /// Release of the kernel as its image says it, such as `6.12.1-test+`.
     pub release: String,
+    /// What of the image is loaded: `bzImage`, `vmlinux`, `vmlinux, unpacked from the bzImage`.
+    pub boot: String,
     /// The engine: `qemu`.
     pub engine: String,
     /// What executes the guest's code: `kvm`, `tcg`.

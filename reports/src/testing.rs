@@ -65,6 +65,7 @@ fn info(tests: Vec<TestId>) -> RunInfo {
         release: "6.1.0-56-amd64".into(),
         engine: "qemu".into(),
         accelerator: "tcg".into(),
+        boot: "bzImage".into(),
         engine_reason: "/dev/kvm interprets guest code".into(),
         cpus: 2,
         memory_mib: 1024,

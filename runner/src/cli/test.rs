@@ -10,8 +10,8 @@ use crate::{
     error_chain,
     exit::{BootFailure, Exit},
     kernel,
-    machine::{self, Engine, EngineChoice, MachineSpec, ShareSpec, Transport},
-    plan::{self, Boot, Selected},
+    machine::{self, Accelerator, Engine, EngineChoice, MachineSpec, ShareSpec, Transport},
+    plan::{self, Boot, BootMethod, Selected},
     session::Settings,
 };
 use reports::{Event, Reports, RunInfo, TerminalOptions};
@@ -57,6 +57,9 @@ pub struct TestArgs {
     /// Bus of the virtio devices [default: what the kernel's configuration has, PCI before MMIO]
     #[arg(long, value_enum)]
     transport: Option<Transport>,
+    /// What of a bzImage the machine loads: the kernel proper, unpacked on the host, or the bzImage itself
+    #[arg(long, value_enum, default_value_t = BootMethod::Auto)]
+    boot: BootMethod,
     /// Additions to the kernel command line; repeatable
     #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
     append: Vec<String>,
@@ -111,7 +114,18 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     let image = plan::boot_image(args.select.kernel.as_deref(), &cwd)?;
     let engine = machine::choose(args.engine).map_err(|e| Failure::host(e.to_string()))?;
     let cache = cache_dir();
-    let boot = Boot::prepare(image, &args.modules, args.transport, cache.as_deref())?;
+    let unpack = match args.boot {
+        BootMethod::Auto => engine.accelerator() == Accelerator::Tcg,
+        BootMethod::Bzimage => false,
+        BootMethod::Vmlinux => true,
+    };
+    let boot = Boot::prepare(
+        image,
+        &args.modules,
+        args.transport,
+        unpack,
+        cache.as_deref(),
+    )?;
     let selected = plan::select(
         &args.select,
         &boot.image.path,
@@ -210,10 +224,10 @@ fn settle(
     let initramfs =
         kernel::build_initramfs(include_bytes!(env!("RUNNER_GUEST_INIT")), &boot.modules)
             .map_err(|e| Failure::host(error_chain(&e)))?;
-    let image = std::fs::read(&boot.image.path).map_err(host("read the kernel image"))?;
     let in_memory = host("keep the kernel in memory");
-    let kernel = sealed_file("kernel", &image).map_err(&in_memory)?;
-    let initramfs = sealed_file("initramfs", &initramfs).map_err(&in_memory)?;
+    let content = boot.loaded().content().map_err(&in_memory)?;
+    let kernel = sealed_file("kernel", content).map_err(&in_memory)?;
+    let initramfs = sealed_file("initramfs", initramfs.as_slice()).map_err(&in_memory)?;
 
     let mut specs = vec![ShareSpec {
         tag: wire::ROOT_TAG.into(),
@@ -249,6 +263,7 @@ fn settle(
             .collect(),
         kernel: boot.image.path.display().to_string(),
         release: boot.image.release.clone(),
+        boot: boot.method().into(),
         engine: engine.name().into(),
         accelerator: engine.accelerator().as_str().into(),
         engine_reason: engine.reason().into(),

@@ -10,7 +10,7 @@ use super::{
 use std::{
     fmt,
     fs::{File, Metadata, OpenOptions},
-    io,
+    io::{self, Seek},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -229,6 +229,15 @@ impl KernelImage {
             Err(Flaw::NotThisKind(what)) => Err(ImageError::NotThisKind { path: here(), what }),
             Err(Flaw::Unreadable(source)) => Err(failed(source)),
         }
+    }
+
+    /// The open file, at its beginning. What it gives is the file that was looked at, whatever its path names by now.
+    ///
+    /// # Errors
+    /// When the file cannot be moved to its beginning.
+    pub fn content(&self) -> io::Result<&File> {
+        (&self.file).rewind()?;
+        Ok(&self.file)
     }
 
     /// The kernel proper of a bzImage, unpacked; `None` for a vmlinux, which is the kernel proper.

@@ -21,13 +21,15 @@ mod not_kernel;
 mod payload;
 mod requirements;
 mod scan;
+mod unpacked;
 mod vmlinux;
 
 pub use {
     config::KernelConfig,
-    image::KernelImage,
+    image::{Format, KernelImage},
     initramfs::build as build_initramfs,
     locate::{HostPaths, default_kernel, tree_of},
     modules::{ModuleError, ModuleIndex, load as load_module},
     requirements::{check, explain},
+    unpacked::unpacked,
 };

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 pub struct Boot {
     /// The image.
     pub image: KernelImage,
+    /// The kernel proper out of the image, if that is what the machine is to load.
+    unpacked: Option<KernelImage>,
     /// How virtio devices will be attached.
     pub transport: Transport,
     /// Modules for the initramfs, name and content, in load order.
@@ -20,6 +22,17 @@ pub struct Boot {
     pub warning: Option<String>,
     /// Factor on time limits for what the configuration makes slow.
     pub slowness: f64,
+}
+
+/// `--boot`: what of a bzImage the machine loads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum BootMethod {
+    /// The kernel proper where the guest would take seconds to unpack it, under software emulation; else the bzImage.
+    Auto,
+    /// The bzImage, which unpacks itself in the guest and moves to a random address (KASLR).
+    Bzimage,
+    /// The kernel proper, unpacked on the host and entered by its PVH entry.
+    Vmlinux,
 }
 
 /// Options that make a kernel slower by about so much.
@@ -46,6 +59,7 @@ impl Boot {
         image: KernelImage,
         extra: &[String],
         wanted: Option<Transport>,
+        unpack: bool,
         cache_dir: Option<&Path>,
     ) -> Result<Self, Failure> {
         let tree = kernel::tree_of(&image.path);
@@ -57,6 +71,12 @@ impl Boot {
             .or(possible.first().copied())
             .unwrap_or(Transport::Pci);
         let needs = kernel::check(config, index, transport);
+        if matches!(&image.format, kernel::Format::Vmlinux(vmlinux) if !vmlinux.pvh) {
+            return Err(Failure::cannot_judge(format!(
+                "{} has no PVH entry, by which a vmlinux is booted: name the bzImage of the same build, or set CONFIG_PVH=y",
+                image.path.display()
+            )));
+        }
         let warning = kernel::explain(&needs.missing, config, index);
         if !needs.can_run() {
             let text = warning.unwrap_or_default();
@@ -82,6 +102,11 @@ impl Boot {
                 )));
             }
         };
+        let unpacked = if unpack {
+            kernel::unpacked(&image, config, cache_dir)
+        } else {
+            None
+        };
         let slowness = config.map_or(1.0, |config| {
             SLOW.iter()
                 .filter(|(symbol, _)| config.is_on(symbol))
@@ -90,11 +115,26 @@ impl Boot {
         });
         Ok(Self {
             image,
+            unpacked,
             transport,
             modules,
             warning,
             slowness,
         })
+    }
+
+    /// What the machine loads.
+    pub fn loaded(&self) -> &KernelImage {
+        self.unpacked.as_ref().unwrap_or(&self.image)
+    }
+
+    /// What the machine loads, for reports.
+    pub fn method(&self) -> &'static str {
+        match (&self.unpacked, &self.image.format) {
+            (Some(_), _) => "vmlinux, unpacked from the bzImage",
+            (None, kernel::Format::BzImage(_)) => "bzImage",
+            (None, kernel::Format::Vmlinux(_)) => "vmlinux",
+        }
     }
 }
 

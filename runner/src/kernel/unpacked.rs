@@ -1,0 +1,97 @@
+//! The kernel proper out of a bzImage, unpacked on the host and kept, so that a slow machine need not do it.
+
+use super::{
+    config::KernelConfig,
+    image::{Format, KernelImage},
+};
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+    time::SystemTime,
+};
+
+/// Directory below the cache.
+const DIR: &str = "vmlinux";
+
+/// How many unpacked kernels are kept; each takes some 50 MiB.
+const KEPT: usize = 4;
+
+/// The kernel proper of `image` as a vmlinux that can be booted by its PVH entry (`Documentation/arch/x86/boot.rst`
+/// does not describe it; see `arch/x86/platform/pvh/head.S`), from the cache or unpacked into it.
+///
+/// `None` when it has no such entry (`CONFIG_PVH`), is packed in a way that is not known here, or cannot be kept:
+/// the bzImage then unpacks itself in the guest.
+#[must_use]
+pub fn unpacked(
+    image: &KernelImage,
+    config: Option<&KernelConfig>,
+    cache_dir: Option<&Path>,
+) -> Option<KernelImage> {
+    if !config?.is_on("PVH") || matches!(image.format, Format::Vmlinux(_)) {
+        return None;
+    }
+    let dir = cache_dir?.join(DIR);
+    let path = dir.join(image.id.to_string());
+    let usable = || {
+        let kernel = KernelImage::open(&path).ok()?;
+        let pvh = matches!(&kernel.format, Format::Vmlinux(vmlinux) if vmlinux.pvh);
+        (pvh && kernel.release == image.release).then_some(kernel)
+    };
+    usable().or_else(|| {
+        let kernel = image.unpack().ok()??;
+        keep(&dir, &path, &kernel).ok()?;
+        usable()
+    })
+}
+
+/// Writes an entry and removes the oldest ones.
+fn keep(dir: &Path, path: &Path, kernel: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(kernel)?;
+    file.persist(path)?;
+    let mut entries: Vec<(SystemTime, _)> = fs::read_dir(dir)?
+        .flatten()
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    entries.sort();
+    for (_, old) in entries.iter().rev().skip(KEPT) {
+        // Another run may have been quicker.
+        let _ = fs::remove_file(old);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_newest_kernels_are_kept() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        for i in 0..KEPT + 3 {
+            keep(dir.path(), &dir.path().join(format!("k{i}")), b"kernel").expect("kept");
+        }
+        assert_eq!(fs::read_dir(dir.path()).expect("readable").count(), KEPT);
+        assert!(dir.path().join(format!("k{}", KEPT + 2)).exists());
+    }
+
+    #[test]
+    fn a_real_kernel_unpacks_once_and_is_the_same_release() {
+        let Some(path) = crate::kernel::fixture::installed_kernels().pop() else {
+            println!("SKIP: no kernel in /boot");
+            return;
+        };
+        let image = KernelImage::open(&path).expect("a kernel");
+        let config = KernelConfig::find(&image, None, None).expect("its configuration");
+        let cache = tempfile::tempdir().expect("temporary directory");
+        let first = unpacked(&image, Some(&config), Some(cache.path()));
+        assert_eq!(first.is_some(), config.is_on("PVH"));
+        if let Some(first) = first {
+            assert_eq!(first.release, image.release);
+            let again = unpacked(&image, Some(&config), Some(cache.path())).expect("kept");
+            assert_eq!(again.id, first.id);
+        }
+    }
+}
