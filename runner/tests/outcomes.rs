@@ -178,7 +178,10 @@ fn a_test_that_does_not_end_is_ended_with_all_it_started() {
             "setsid sh -c \"trap '' TERM HUP; sleep 1000\" & exec sleep 1000",
         )
         .sh("background", "sleep 1000 & setsid sleep 1001 & echo done")
-        .sh("alone", "ps -eo args | grep -c '[s]leep 100'; exit 0")
+        .sh(
+            "alone",
+            "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c '[s]leep 100'; exit 0",
+        )
         .run();
     done.assert_status(1);
     for name in ["polite", "deaf", "holder"] {
@@ -220,9 +223,9 @@ fn a_test_finds_the_surroundings_it_was_promised() {
         )
         .sh(
             "tty",
-            "if : < /dev/tty; then echo there is one; fi 2>/dev/null; tty",
+            "cat /dev/tty 2> /dev/null && echo there is one; tty; exit 0",
         )
-        .sh("session", "ps -o sid= -p $$ | tr -d ' '; echo $$")
+        .sh("session", "cut -d ' ' -f 6 /proc/$$/stat; echo $$")
         .sh(
             "directory",
             "pwd; cat beside; echo changed > beside; cat beside",
@@ -232,7 +235,7 @@ fn a_test_finds_the_surroundings_it_was_promised() {
         .sh("quiet", "exit 0")
         .sh(
             "machine",
-            "hostname; nproc; grep -c ' lo:' /proc/net/dev; ip -o link show lo | grep -c UP; \
+            "hostname; nproc; grep -c ' lo:' /proc/net/dev; cat /sys/class/net/lo/flags; \
              for d in /proc /sys /dev /dev/shm /dev/pts /sys/fs/cgroup /sys/kernel/tracing; \
              do mountpoint -q $d || echo $d is missing; done",
         )
@@ -292,7 +295,7 @@ fn a_test_finds_the_surroundings_it_was_promised() {
             .contains("e2e-first-mark")
     );
     assert!(done.file("kernel.log").contains("e2e-first-mark"));
-    assert_eq!(done.output("machine", "stdout"), "runner\n2\n1\n1\n");
+    assert_eq!(done.output("machine", "stdout"), "runner\n2\n1\n0x9\n");
 }
 
 #[test]
