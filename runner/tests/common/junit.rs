@@ -75,7 +75,13 @@ fn case(node: roxmltree::Node<'_, '_>) -> Case {
     let text = |name: &str| {
         let child = node.children().find(|child| child.has_tag_name(name));
         child
-            .map(|child| child.descendants().filter_map(|n| n.text()).collect())
+            .map(|child| {
+                child
+                    .descendants()
+                    .filter(|n| n.is_text())
+                    .filter_map(|n| n.text())
+                    .collect()
+            })
             .unwrap_or_default()
     };
     node.attribute("time")
