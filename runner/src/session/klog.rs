@@ -133,7 +133,8 @@ impl KernelLog {
         }
         // A record with newlines is one record here and several lines, each stamped, on the console.
         for text in record.text.split('\n') {
-            if record.facility == 0 && (self.in_slice || self.awaited.is_none()) {
+            // Before the marker too: it may never come (`printk.devkmsg=off`).
+            if record.facility == 0 {
                 self.findings.look_at(text);
             }
             let stamp = format!(
@@ -341,6 +342,17 @@ mod tests {
             f.read("slice"),
             "[    0.000001] start: sh -c 'printf \\n \u{e4}'\n[    0.000002] two\n[    0.000002] lines\n[    0.000003] odd \\xZZ \\x\n"
         );
+    }
+
+    #[test]
+    fn an_oops_counts_where_no_marker_comes_and_not_where_it_was_before_the_marker() {
+        let mut f = Fixture::new();
+        f.log.begin_test("m".into());
+        f.push("1,1,1,-;BUG: x\n");
+        assert_eq!(f.log.end_test().oops.as_deref(), Some("BUG: x"));
+        f.log.begin_test("m".into());
+        f.push("1,2,2,-;BUG: y\n14,3,3,-;m\n");
+        assert_eq!(f.log.end_test(), Findings::default());
     }
 
     #[test]
