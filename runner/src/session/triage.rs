@@ -335,6 +335,7 @@ mod tests {
             dropped: [0, 0],
             artifacts_dropped: 0,
             unkillable: vec![],
+            unfit: None,
             taint: 0,
             klog_seq: None,
         }
