@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Finished, Run};
+use common::{Finished, Run, extra_kernel};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Freezes init itself: the machine goes on, and nobody answers.
@@ -96,6 +96,10 @@ fn a_machine_that_stops_answering_hangs_and_says_where() {
         .args(["--timeout-scale", "1"])
         .sh("before", "exit 0")
         .sh("freezes", FREEZE_INIT)
+        .sh(
+            "stands-still",
+            "echo 0 > /proc/sys/kernel/panic; echo c > /proc/sysrq-trigger; sleep 1000",
+        )
         .sh("after", "exit 0")
         .run();
     done.assert_status(1);
@@ -109,9 +113,11 @@ fn a_machine_that_stops_answering_hangs_and_says_where() {
     ] {
         assert!(log.contains(line), "{line} in {log}");
     }
+    // A panic is a crash, even of a machine that neither ends nor answers after it.
+    done.assert_outcome("stands-still", "kernel-crash", "sysrq triggered crash");
     done.assert_outcome("after", "pass", "");
-    assert_eq!(done.result("after")["machine"], 2);
-    assert_machines(&done, &["the machine stopped answering"]);
+    assert_eq!(done.result("after")["machine"], 3);
+    assert_machines(&done, &["the machine stopped answering", "Kernel panic"]);
 }
 
 #[test]
@@ -134,4 +140,47 @@ fn a_machine_whose_process_is_killed_is_the_hosts_fault() {
     assert_eq!(done.output("victim", "stdout"), "e2e-running\n");
     done.assert_outcome("after", "pass", "");
     assert_machines(&done, &["qemu was killed by signal 9"]);
+}
+
+/// Makes the kernel misbehave by its own means (`CONFIG_LKDTM`).
+fn lkdtm(what: &str) -> String {
+    format!("echo {what} > /sys/kernel/debug/provoke-crash/DIRECT")
+}
+
+#[test]
+fn a_kernel_that_breaks_is_told_from_a_test_that_fails() {
+    let Some(kernel) = extra_kernel("-kst") else {
+        return;
+    };
+    let done = Run::new()
+        .kernel(&kernel)
+        .args(["--timeout-scale", "1", "--cpus", "1"])
+        .sh("oopses", &format!("sh -c '{}'; exit 0", lkdtm("EXCEPTION")))
+        .sh("same-machine", "exit 0")
+        .sh("panics", &lkdtm("PANIC"))
+        .sh("locks-up", &lkdtm("HARDLOCKUP"))
+        .sh("after", "exit 0")
+        .run();
+    done.assert_status(1);
+    done.assert_outcome(
+        "oopses",
+        "fail",
+        "the kernel reported an error while the test",
+    );
+    assert!(
+        done.message("oopses").contains("BUG: "),
+        "{}",
+        done.message("oopses")
+    );
+    assert!(done.output("oopses", "kernel_log").contains("Call Trace:"));
+    done.assert_outcome("same-machine", "pass", "");
+    assert_eq!(done.result("same-machine")["machine"], 1);
+    done.assert_outcome(
+        "panics",
+        "kernel-crash",
+        "Kernel panic - not syncing: dumptest",
+    );
+    done.assert_outcome("locks-up", "hang", "the machine stopped answering");
+    done.assert_outcome("after", "pass", "");
+    assert_machines(&done, &["Kernel panic", "the machine stopped answering"]);
 }

@@ -213,6 +213,11 @@ fn a_wrecked_machine_costs_no_other_test_its_verdict() {
         .sh("after-programs", "echo fine")
         .run();
     done.assert_status(0);
+    let machines = done.results["machines"].to_string();
+    assert!(
+        machines.contains("unfit for another: /dev/null is not"),
+        "{machines}"
+    );
     for name in [
         "ports",
         "unmounts",

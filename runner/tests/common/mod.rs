@@ -44,7 +44,7 @@ pub fn kernel() -> Option<PathBuf> {
     }
 }
 
-/// A kernel of the directory `RUNNER_TEST_KERNELS` whose file name contains `part`, or `None` after a line that
+/// A `bzImage-*` of the directory `RUNNER_TEST_KERNELS` whose file name contains `part`, or `None` after a line that
 /// says why the test cannot run.
 pub fn extra_kernel(part: &str) -> Option<PathBuf> {
     if !on_path("qemu-system-x86_64") {
@@ -57,7 +57,7 @@ pub fn extra_kernel(part: &str) -> Option<PathBuf> {
     };
     let found = names(Path::new(&directory))
         .into_iter()
-        .find(|name| name.contains(part));
+        .find(|name| name.starts_with("bzImage-") && name.contains(part));
     if found.is_none() {
         eprintln!(
             "SKIP: {} holds no kernel like {part}",
