@@ -27,7 +27,6 @@ pub fn check(_: &Params) -> Checked {
     refused("create a file", created.map(drop))?;
     refused("create a directory", fs::create_dir(&in_share))?;
 
-    // Not a link to one, such as /bin: that is refused on any file system.
     let full = find(share, 2, &|path| {
         fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) && !is_empty(path)
     });

@@ -311,16 +311,8 @@ pub fn seconds(duration: Duration) -> String {
 
 /// `signal 9 (SIGKILL)`.
 pub fn signal_name(signal: i32) -> String {
-    match rustix::process::Signal::from_named_raw(signal).map(|s| format!("{s:?}")) {
-        Some(name) => {
-            let name = name.trim_start_matches("Signal::").to_owned();
-            let name = if name.starts_with("SIG") {
-                name
-            } else {
-                format!("SIG{name}")
-            };
-            format!("signal {signal} ({name})")
-        }
+    match signal_hook::low_level::signal_name(signal) {
+        Some(name) => format!("signal {signal} ({name})"),
         None => format!("signal {signal}"),
     }
 }
