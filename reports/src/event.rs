@@ -151,6 +151,26 @@ pub struct TestResult {
     pub artifacts: Vec<String>,
 }
 
+impl TestResult {
+    /// The result of a test that never ran, with the reason. Also what other results without evidence are made from.
+    #[must_use]
+    pub fn not_run(id: &TestId, why: &str) -> Self {
+        Self {
+            id: id.clone(),
+            outcome: Outcome::NotRun,
+            message: Some(why.into()),
+            duration_ms: 0,
+            machine: None,
+            exit: None,
+            subtests: vec![],
+            stdout: None,
+            stderr: None,
+            kernel_log: None,
+            artifacts: vec![],
+        }
+    }
+}
+
 /// One result line inside a test's output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubtestResult {

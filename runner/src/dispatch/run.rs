@@ -4,7 +4,7 @@ use super::{Cancel, Interrupt};
 use crate::{
     exit::{self, BootFailure, Exit},
     machine::Engine,
-    session::{Ended, Session, SessionError, Settings, not_run},
+    session::{Ended, Session, SessionError, Settings},
 };
 use reports::{Event, ReportError, Reports, TestResult};
 use std::{collections::VecDeque, time::Instant};
@@ -35,7 +35,7 @@ pub fn run(
                 unavailable += 1;
                 reports.emit(finished(TestResult {
                     outcome: Outcome::HarnessError,
-                    ..not_run(&test.id, why)
+                    ..TestResult::not_run(&test.id, why)
                 }))?;
             }
         }
@@ -43,7 +43,10 @@ pub fn run(
     let left = machines(engine, settings, tests, &mut queue, reports)?;
     if let Some(why) = &left {
         for index in queue.drain(..) {
-            reports.emit(finished(not_run(&tests[index].id, why.not_run())))?;
+            reports.emit(finished(TestResult::not_run(
+                &tests[index].id,
+                why.not_run(),
+            )))?;
         }
     }
     // A test that ran when the host failed: it was not judged.
@@ -56,7 +59,7 @@ pub fn run(
         let why = left
             .as_ref()
             .map_or("the run ended before it was judged", Left::not_run);
-        reports.emit(finished(not_run(&id, why)))?;
+        reports.emit(finished(TestResult::not_run(&id, why)))?;
     }
     let (exit, reason) = match (cancel.interrupt(), &left) {
         (Some(Interrupt::Int), _) => (Exit::Interrupted, "interrupted by SIGINT".to_owned()),
@@ -133,7 +136,7 @@ fn machines(
                     outcome: Outcome::BootFailure,
                     machine: Some(number),
                     kernel_log: settings.log_reference(),
-                    ..not_run(&TestId::new("runner", &case), &reason)
+                    ..TestResult::not_run(&TestId::new("runner", &case), &reason)
                 }))?;
                 return Ok(Some(Left::NoBoot));
             }

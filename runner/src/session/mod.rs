@@ -14,6 +14,5 @@ mod state;
 mod triage;
 mod watchdog;
 
-pub use outcome::not_run;
 pub use settings::Settings;
 pub use state::{Ended, Session, SessionError};

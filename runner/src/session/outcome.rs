@@ -8,7 +8,7 @@ use super::{
 use crate::machine::Control;
 use reports::{Event, SubtestResult, TestResult};
 use std::time::{Duration, Instant};
-use suites::{Outcome, TestId, ktap::Point};
+use suites::ktap::Point;
 use wire::ExitStatus;
 
 /// How long a hung machine gets to print its back traces, unscaled.
@@ -139,26 +139,9 @@ impl Session<'_> {
             kernel_log,
             machine: Some(self.number),
             duration_ms: millis(running.started.elapsed()),
-            ..not_run(&running.test.id, "the run was interrupted while it ran")
+            ..TestResult::not_run(&running.test.id, "the run was interrupted while it ran")
         })))?;
         Ok(())
-    }
-}
-
-/// The result of a test that was not judged.
-pub fn not_run(id: &TestId, why: &str) -> TestResult {
-    TestResult {
-        id: id.clone(),
-        outcome: Outcome::NotRun,
-        message: Some(why.into()),
-        duration_ms: 0,
-        machine: None,
-        exit: None,
-        subtests: vec![],
-        stdout: None,
-        stderr: None,
-        kernel_log: None,
-        artifacts: vec![],
     }
 }
 

@@ -1,0 +1,137 @@
+//! Tests that take their machine with them: what is known of them is kept, and the others run all the same.
+
+mod common;
+
+use common::{Finished, Run};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Freezes init itself: the machine goes on, and nobody answers.
+const FREEZE_INIT: &str = "g=/sys/fs/cgroup/e2e-frozen; mkdir $g && echo 1 > $g/cgroup.procs && \
+                           echo about to freeze && echo 1 > $g/cgroup.freeze; sleep 1000";
+
+/// Fails unless there were this many machines, and every one but the last is said to have ended for a reason that
+/// contains the words given for it.
+#[track_caller]
+fn assert_machines(done: &Finished, reasons: &[&str]) {
+    let machines = done.results["machines"].as_array().expect("machines");
+    assert_eq!(machines.len(), reasons.len() + 1, "{machines:#?}");
+    for (machine, reason) in machines.iter().zip(reasons) {
+        let ended = machine["ended"].as_str().expect("it ended");
+        assert!(ended.contains(reason), "{reason}: {ended}");
+    }
+}
+
+#[test]
+fn a_panic_is_the_tests_that_caused_it_and_a_new_machine_runs_the_rest() {
+    let Some(run) = Run::on_kernel() else { return };
+    let done = run
+        .sh("before", "echo e2e-before > /dev/kmsg; echo kept")
+        .sh(
+            "panics",
+            "echo last words; echo c > /proc/sysrq-trigger; sleep 1000",
+        )
+        .sh(
+            "after",
+            "echo another machine; cat /proc/sys/kernel/tainted",
+        )
+        .run();
+    done.assert_status(1);
+    done.assert_outcome("before", "pass", "");
+    assert_eq!(done.output("before", "stdout"), "kept\n");
+    done.assert_outcome(
+        "panics",
+        "kernel-crash",
+        "Kernel panic - not syncing: sysrq triggered crash",
+    );
+    assert_eq!(done.output("panics", "stdout"), "last words\n");
+    let log = done.output("panics", "kernel_log");
+    for line in [
+        "sysrq: Trigger a crash",
+        "Kernel panic - not syncing",
+        "Call Trace:",
+    ] {
+        assert_eq!(log.matches(line).count(), 1, "{line} in {log}");
+    }
+    assert!(!log.contains("e2e-before"), "{log}");
+    assert!(
+        done.case("panics")
+            .system_err
+            .contains("Kernel panic - not syncing")
+    );
+    assert!(done.stderr.contains("Call Trace:"), "{}", done.stderr);
+    done.assert_outcome("after", "pass", "");
+    assert_eq!(done.output("after", "stdout"), "another machine\n0\n");
+    assert_eq!(done.result("before")["machine"], 1);
+    assert_eq!(done.result("panics")["machine"], 1);
+    assert_eq!(done.result("after")["machine"], 2);
+    assert_machines(&done, &["Kernel panic"]);
+    assert!(done.file("kernel.log").contains("Kernel panic"));
+    assert!(done.file("console.log").contains("Kernel panic"));
+}
+
+#[test]
+fn a_test_that_ends_its_machine_has_failed_whichever_way_it_did() {
+    let Some(run) = Run::on_kernel() else { return };
+    let done = run
+        .sh("powers-off", "echo o > /proc/sysrq-trigger; sleep 1000")
+        .sh("resets", "echo b > /proc/sysrq-trigger; sleep 1000")
+        .sh("last", "exit 0")
+        .run();
+    done.assert_status(1);
+    done.assert_outcome("powers-off", "fail", "the test switched the machine off");
+    done.assert_outcome(
+        "resets",
+        "fail",
+        "the test reset the machine with the SysRq key",
+    );
+    done.assert_outcome("last", "pass", "");
+    assert_eq!(done.result("last")["machine"], 3);
+    assert_machines(&done, &["switched the machine off", "reset the machine"]);
+}
+
+#[test]
+fn a_machine_that_stops_answering_hangs_and_says_where() {
+    let Some(run) = Run::on_kernel() else { return };
+    let done = run
+        .args(["--timeout-scale", "1"])
+        .sh("before", "exit 0")
+        .sh("freezes", FREEZE_INIT)
+        .sh("after", "exit 0")
+        .run();
+    done.assert_status(1);
+    done.assert_outcome("before", "pass", "");
+    done.assert_outcome("freezes", "hang", "the machine stopped answering");
+    assert_eq!(done.case("freezes").element.as_deref(), Some("error"));
+    let log = done.output("freezes", "kernel_log");
+    for line in [
+        "sysrq: Show backtrace of all active CPUs",
+        "sysrq: Show Blocked State",
+    ] {
+        assert!(log.contains(line), "{line} in {log}");
+    }
+    done.assert_outcome("after", "pass", "");
+    assert_eq!(done.result("after")["machine"], 2);
+    assert_machines(&done, &["the machine stopped answering"]);
+}
+
+#[test]
+fn a_machine_whose_process_is_killed_is_the_hosts_fault() {
+    let Some(run) = Run::on_kernel() else { return };
+    let mut run = run
+        .sh("before", "exit 0")
+        .sh("victim", "echo e2e-running; sleep 1000")
+        .sh("after", "exit 0")
+        .start();
+    run.wait_for_output("e2e-running");
+    let machines = run.processes.machines();
+    assert_eq!(machines.len(), 1, "{:?}", run.processes.list());
+    let machine = Pid::from_raw(machines[0]).expect("a process");
+    kill_process(machine, Signal::KILL).expect("it is there");
+    let done = run.finish();
+    done.assert_status(128);
+    done.assert_outcome("before", "pass", "");
+    done.assert_outcome("victim", "harness-error", "qemu was killed by signal 9");
+    assert_eq!(done.output("victim", "stdout"), "e2e-running\n");
+    done.assert_outcome("after", "pass", "");
+    assert_machines(&done, &["qemu was killed by signal 9"]);
+}
