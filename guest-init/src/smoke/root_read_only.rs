@@ -27,7 +27,9 @@ pub fn check(_: &Params) -> Checked {
     refused("create a file", created.map(drop))?;
     refused("create a directory", fs::create_dir(&in_share))?;
 
-    let full = find(share, 2, &|path| path.is_dir() && !is_empty(path));
+    let full = find(share, 2, &|path| {
+        fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) && !is_empty(path)
+    });
     let full = full.ok_or_else(|| Verdict::Skip("the share has no directory to try".into()))?;
     refused(
         &format!("remove the directory {}", full.display()),
