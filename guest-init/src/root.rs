@@ -155,7 +155,16 @@ fn add_share(kind: RootKind, share: &Share, options: &str) -> Result<()> {
         )));
     }
     mount_share(&share.tag, options, lower)?;
-    show(kind, lower, upper, target)?;
+    show(kind, lower, upper, target).map_err(|e| {
+        let hint = match kind {
+            RootKind::Overlay => "",
+            RootKind::ReadOnly => {
+                "; without overlayfs (CONFIG_OVERLAY_FS) the root is read-only, and a share needs a \
+                 directory that is already there"
+            }
+        };
+        Failure::new(format!("the share {} has no place: {e}{hint}", share.tag))
+    })?;
     // What is mounted at the target keeps them; nobody else should see them.
     let _ = unmount(lower, UnmountFlags::DETACH);
     if kind == RootKind::Overlay {
