@@ -24,6 +24,9 @@ fn load(path: &Path) -> Result<(), String> {
     let loaded = match rustix::system::finit_module(&file, c"", 0) {
         // Built in, or loaded already.
         Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(Errno::NOENT) => Err(format!(
+            "cannot load module {name}: it needs a symbol of a module that is not loaded"
+        )),
         Err(e) => Err(format!("cannot load module {name}: {e}")),
     };
     let _ = fs::remove_file(path);

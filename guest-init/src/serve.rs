@@ -9,6 +9,7 @@ use crate::facts;
 use crate::failure::{Failure, Result, Trying};
 use crate::kmsg::{Marker, Pump};
 use crate::link::{Link, Received};
+use crate::mounts;
 use crate::reap::{Children, reap};
 use crate::root;
 use crate::settings;
@@ -213,7 +214,7 @@ impl Server {
 
     /// Reports the end of a test, after everything there is to say about it.
     fn end(&mut self, run: &RunTest, mut ended: wire::TestEnded) -> Result<()> {
-        self.repair_root()?;
+        self.repair()?;
         ended.taint = facts::taint();
         ended.klog_seq = self.mark(&wire::end_marker(run.test, &run.label));
         if let (Some(pump), Some(sequence)) = (&mut self.pump, ended.klog_seq) {
@@ -237,15 +238,19 @@ impl Server {
         self.marker.as_mut()?.write(line)
     }
 
-    /// A test's mounts go with its mount table, but what it does to the root's file system stays.
-    fn repair_root(&mut self) -> Result<()> {
-        if self.root != Some(RootKind::Overlay) || !root::is_read_only() {
-            return Ok(());
+    /// A test's mounts go with its mount table, but it may enter init's own, and what it does to the
+    /// root's file system stays.
+    fn repair(&mut self) -> Result<()> {
+        let mut warnings = mounts::mount_again();
+        if self.root == Some(RootKind::Overlay) && root::is_read_only() {
+            warnings.push(match root::make_writable() {
+                Ok(()) => "the test made the root read-only; it is writable again".into(),
+                Err(e) => format!("the test made the root read-only, and it stays so: {e}"),
+            });
         }
-        let outcome = match root::make_writable() {
-            Ok(()) => "the test made the root read-only; it is writable again".to_owned(),
-            Err(e) => format!("the test made the root read-only, and it stays so: {e}"),
-        };
-        self.link.warn(outcome)
+        for warning in warnings {
+            self.link.warn(warning)?;
+        }
+        Ok(())
     }
 }

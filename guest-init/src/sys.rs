@@ -6,16 +6,26 @@ use rustix::process::Pid;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// What the C library calls. Rust's own entry point is left out: it aborts where there is no `/dev/null` yet,
-/// ignores SIGPIPE for every test to inherit, and brings a tenth of a megabyte of code for both.
-#[cfg(not(test))]
-// SAFETY: no other function of this name exists: the crate is `no_main`.
-#[unsafe(no_mangle)]
-extern "C" fn main() -> libc::c_int {
-    libc::c_int::from(crate::run())
+/// ignores SIGPIPE for every test to inherit, and brings a fifth of a megabyte of code for both.
+// SAFETY: no other function of this name exists: the crate is `no_main`, except where it is tested.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+#[cfg_attr(
+    test,
+    expect(dead_code, reason = "the test harness has an entry point of its own")
+)]
+extern "C" fn main(count: libc::c_int, words: *const *const libc::c_char) -> libc::c_int {
+    let words = (0..usize::try_from(count).unwrap_or(0)).map(|index| {
+        // SAFETY: `words` is the argument vector: `count` pointers to terminated strings, which nothing
+        // changes or frees while the process lives.
+        let word = unsafe { std::ffi::CStr::from_ptr(*words.add(index)) };
+        std::ffi::OsString::from_vec(word.to_bytes().to_vec())
+    });
+    libc::c_int::from(crate::run(words))
 }
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -49,16 +59,22 @@ pub fn child_signals() -> io::Result<OwnedFd> {
 
 /// Makes this process run before every ordinary one, its children not included.
 pub fn run_before_others() -> io::Result<()> {
-    let parameters = libc::sched_param { sched_priority: 1 };
-    // SAFETY: `parameters` is valid for reads during the call; 0 means the calling thread.
-    check(unsafe {
-        libc::sched_setscheduler(
+    // `struct sched_param` of the kernel (include/uapi/linux/sched/types.h) is this one number.
+    let priority: libc::c_int = 1;
+    // SAFETY: the kernel reads one `int` through the pointer, which outlives the call; 0 means the
+    // calling thread. The system call is made directly because not every C library passes it on.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_sched_setscheduler,
             0,
             libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK,
-            &raw const parameters,
+            &raw const priority,
         )
-    })
-    .map(drop)
+    };
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Sends SIGKILL to every process but the caller and the kernel's own threads.
@@ -88,8 +104,14 @@ pub fn loopback_up() -> io::Result<()> {
     let flags = libc::IFF_UP | libc::IFF_RUNNING;
     request.ifr_ifru.ifru_flags = libc::c_short::try_from(flags).expect("both flags are low bits");
     // SAFETY: SIOCSIFFLAGS reads one `ifreq`, which `request` is, with its name terminated by zeroes.
-    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) })
-        .map(drop)
+    check(unsafe {
+        libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCSIFFLAGS as libc::Ioctl,
+            &raw const request,
+        )
+    })
+    .map(drop)
 }
 
 /// What a new process becomes.
