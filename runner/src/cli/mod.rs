@@ -19,7 +19,7 @@ struct Cli {
 }
 
 /// The end of `--help`: the statuses are an interface.
-const EXIT_STATUS: &str = "\
+pub const EXIT_STATUS: &str = "\
 Exit status:
     0  everything selected passed or was skipped, and at least one test passed
     1  the kernel is at fault: a test failed or timed out, a crash, a hang, a boot failure

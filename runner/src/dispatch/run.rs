@@ -140,6 +140,11 @@ fn machines(
                 }))?;
                 return Ok(Some(Left::NoBoot));
             }
+            Ok(Ended::EngineFailed(reason)) => {
+                return Ok(Some(Left::Host(format!(
+                    "the machine could not be run: {reason}"
+                ))));
+            }
             Ok(Ended::Cancelled) => return Ok(Some(Left::Cancelled)),
             Ok(Ended::Stopped) => return Ok(Some(Left::FailFast)),
             Err(SessionError::Report(error)) => return Err(error),

@@ -89,7 +89,11 @@ impl<'a> Session<'a> {
         self.machine.kill();
         let reason = match &result {
             Ok(Ended::Completed) => "all tests are done".to_owned(),
-            Ok(Ended::MachineLost { reason, .. } | Ended::BootFailed(reason)) => reason.clone(),
+            Ok(
+                Ended::MachineLost { reason, .. }
+                | Ended::BootFailed(reason)
+                | Ended::EngineFailed(reason),
+            ) => reason.clone(),
             Ok(Ended::Cancelled) => "interrupted".to_owned(),
             Ok(Ended::Stopped) => "stopped at the first failure".to_owned(),
             Err(error) => error.to_string(),
@@ -165,11 +169,12 @@ impl<'a> Session<'a> {
         let now = Instant::now();
         match state {
             State::Booting { deadline } if now >= deadline => {
-                self.back_traces(None)?;
+                // Before the back traces, which are not how far it came.
                 let last = self.console.last_line().map_or_else(
                     || "it printed nothing on its console".to_owned(),
                     |line| format!("the last line on its console: {line}"),
                 );
+                self.back_traces(None)?;
                 let time = seconds(self.settings.boot_timeout);
                 Ok(Step::End(Ended::BootFailed(format!(
                     "the machine was not ready within {time}; {last}"
@@ -240,6 +245,14 @@ impl<'a> Session<'a> {
         words: String,
     ) -> Result<Ended, SessionError> {
         match state {
+            State::Booting { .. }
+                if matches!(
+                    end,
+                    TestEnd::MachineGone(StopReason::EngineDied(_) | StopReason::InternalError(_))
+                ) =>
+            {
+                Ok(Ended::EngineFailed(words))
+            }
             State::Booting { .. } => {
                 self.klog
                     .continue_from_console(&self.console.tail(), None)

@@ -32,6 +32,8 @@ pub enum Ended {
     },
     /// Init never became ready: a plain sentence, and what the kernel log showed.
     BootFailed(String),
+    /// The machine's own process gave up before init was ready, which no kernel can be blamed for: a plain sentence.
+    EngineFailed(String),
     /// The run is to be given up.
     Cancelled,
     /// `--fail-fast`: a test was not good.
