@@ -275,8 +275,14 @@ impl<'a> Session<'a> {
                 useful: self.tests_done > 0,
                 reason: words,
             }),
-            // The test had ended, and so it counts; its machine died after it.
-            State::Draining { running, ended, .. } => {
+            // The test had ended, and so it counts, unless the machine died of a panic: there is nobody else to blame.
+            State::Draining {
+                mut running, ended, ..
+            } => {
+                let tail = self.console.tail();
+                self.klog
+                    .continue_from_console(&tail, Some(&mut running.files.kernel_log))
+                    .map_err(io_error(WRITE_LOG))?;
                 self.finish(running, &TestEnd::Ended(&ended))?;
                 Ok(Ended::MachineLost {
                     useful: true,

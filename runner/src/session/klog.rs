@@ -1,7 +1,8 @@
 //! The kernel log as it comes from the guest's `/dev/kmsg`, cut per test.
 //!
 //! Records are `LEVEL,SEQ,USEC,FLAGS;TEXT` lines, each perhaps followed by ` KEY=VALUE` lines
-//! (`Documentation/ABI/testing/dev-kmsg`). A test may write there too, so nothing in the text is believed beyond
+//! (`Documentation/ABI/testing/dev-kmsg`), in which `\\xHH` stands for a byte that is not printable ASCII or is a
+//! backslash (`kernel/printk/printk.c`, `msg_add_ext_text`). A test may write there too, so nothing in the text is believed beyond
 //! what the kernel wrote itself (facility 0), and the end of a test's slice is a sequence number from init.
 
 use super::{
@@ -126,13 +127,14 @@ impl KernelLog {
         }
         self.last_seq = Some(record.seq);
         self.last_usec = record.usec;
-        if !self.in_slice && self.awaited.as_deref() == Some(record.text) {
+        if !self.in_slice && self.awaited.as_deref() == Some(&*record.text) {
             self.in_slice = true;
             self.findings = Findings::default();
         }
         // A record with newlines is one record here and several lines, each stamped, on the console.
-        for text in record.text.split("\\x0a") {
-            if record.facility == 0 && (self.in_slice || self.awaited.is_none()) {
+        for text in record.text.split('\n') {
+            // Before the marker too: it may never come (`printk.devkmsg=off`).
+            if record.facility == 0 {
                 self.findings.look_at(text);
             }
             let stamp = format!(
@@ -217,15 +219,16 @@ impl KernelLog {
     }
 }
 
-struct Record<'a> {
+struct Record {
     facility: u32,
     seq: u64,
     usec: u64,
-    text: &'a str,
+    /// As it was logged, and as the console shows it.
+    text: String,
 }
 
-impl<'a> Record<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
+impl Record {
+    fn parse(line: &str) -> Option<Self> {
         let (prefix, text) = line.split_once(';')?;
         let mut fields = prefix.split(',');
         let level: u32 = fields.next()?.parse().ok()?;
@@ -235,9 +238,29 @@ impl<'a> Record<'a> {
             facility: level >> 3,
             seq,
             usec,
-            text,
+            text: unescape(text),
         })
     }
+}
+
+/// Text without the kernel's escapes.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((plain, escape)) = rest.split_once("\\x") {
+        bytes.extend_from_slice(plain.as_bytes());
+        let byte = escape
+            .get(..2)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match byte {
+            Some(byte) => bytes.push(byte),
+            // Not from the kernel, which escapes every backslash.
+            None => bytes.extend_from_slice(b"\\x"),
+        }
+        rest = if byte.is_some() { &escape[2..] } else { escape };
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -308,6 +331,28 @@ mod tests {
             findings.panic.as_deref(),
             Some("Kernel panic - not syncing: x")
         );
+    }
+
+    #[test]
+    fn a_test_whose_name_the_kernel_escapes_has_its_slice() {
+        let mut f = Fixture::new();
+        f.log.begin_test("start: sh -c 'printf \\n \u{e4}'".into());
+        f.push("14,1,1,-;start: sh -c 'printf \\x5cn \\xc3\\xa4'\n6,2,2,-;two\\x0alines\n6,3,3,-;odd \\xZZ \\x\n");
+        assert_eq!(
+            f.read("slice"),
+            "[    0.000001] start: sh -c 'printf \\n \u{e4}'\n[    0.000002] two\n[    0.000002] lines\n[    0.000003] odd \\xZZ \\x\n"
+        );
+    }
+
+    #[test]
+    fn an_oops_counts_where_no_marker_comes_and_not_where_it_was_before_the_marker() {
+        let mut f = Fixture::new();
+        f.log.begin_test("m".into());
+        f.push("1,1,1,-;BUG: x\n");
+        assert_eq!(f.log.end_test().oops.as_deref(), Some("BUG: x"));
+        f.log.begin_test("m".into());
+        f.push("1,2,2,-;BUG: y\n14,3,3,-;m\n");
+        assert_eq!(f.log.end_test(), Findings::default());
     }
 
     #[test]

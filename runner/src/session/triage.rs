@@ -65,6 +65,10 @@ const EXIT_XFAIL: i32 = 2;
 /// Judges one test.
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
+    // Whatever became of the machine after it: a panic may leave it standing still (`kernel.panic`).
+    if let Some(panic) = &evidence.findings.panic {
+        return Verdict::new(Outcome::KernelCrash, panic.clone());
+    }
     match &evidence.end {
         TestEnd::MachineGone(reason) => machine_gone(evidence, reason),
         TestEnd::Silent(silence) => Verdict::new(
@@ -78,18 +82,12 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
             Outcome::Hang,
             "the test's time is long up, and the machine's init, although it answers, has not been able to end it",
         ),
-        TestEnd::LinkBroken(why) => match &evidence.findings.panic {
-            Some(panic) => Verdict::new(Outcome::KernelCrash, panic.clone()),
-            None => Verdict::new(Outcome::HarnessError, (*why).to_owned()),
-        },
+        TestEnd::LinkBroken(why) => Verdict::new(Outcome::HarnessError, (*why).to_owned()),
         TestEnd::Ended(ended) => ended_test(evidence, ended),
     }
 }
 
 fn machine_gone(evidence: &Evidence<'_>, reason: &StopReason) -> Verdict {
-    if let Some(panic) = &evidence.findings.panic {
-        return Verdict::new(Outcome::KernelCrash, panic.clone());
-    }
     let said = |words: &str| {
         evidence
             .console

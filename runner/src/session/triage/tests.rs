@@ -185,6 +185,8 @@ fn the_ways_a_machine_goes_are_told_apart() {
     );
     let silent = judge_end(TestEnd::Silent(Duration::from_secs(15)), "", &quiet, "");
     assert_eq!(silent.outcome, Outcome::Hang);
+    let standing = judge_end(TestEnd::Silent(Duration::from_secs(15)), "", &panic, "");
+    assert_eq!(standing.outcome, Outcome::KernelCrash);
     let broken = judge_end(TestEnd::LinkBroken("rubbish"), "", &quiet, "");
     assert_eq!(broken.outcome, Outcome::HarnessError);
 }
