@@ -14,7 +14,7 @@ pub fn load_all(directory: &Path) -> Vec<String> {
         return Vec::new();
     };
     let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    files.sort();
+    files.sort_unstable();
     files.iter().filter_map(|file| load(file).err()).collect()
 }
 

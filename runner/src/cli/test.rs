@@ -91,6 +91,9 @@ pub struct TestArgs {
     verbose: bool,
 }
 
+/// The guest's init, a static program, as build.rs made it.
+const INIT: &[u8] = include_bytes!(env!("RUNNER_GUEST_INIT"));
+
 /// Bytes kept of each stream of a test.
 const OUTPUT_LIMIT: u64 = 16 << 20;
 
@@ -241,8 +244,7 @@ fn settle(
         .timeout_scale
         .unwrap_or_else(|| engine.accelerator().timeout_scale() * boot.slowness);
     let initramfs =
-        kernel::build_initramfs(include_bytes!(env!("RUNNER_GUEST_INIT")), &boot.modules)
-            .map_err(|e| Failure::host(error_chain(&e)))?;
+        kernel::build_initramfs(INIT, &boot.modules).map_err(|e| Failure::host(error_chain(&e)))?;
     let in_memory = host("keep the kernel in memory");
     let content = boot.loaded().content().map_err(&in_memory)?;
     let kernel = sealed_file("kernel", content).map_err(&in_memory)?;
@@ -430,5 +432,19 @@ impl Settings {
                 .collect(),
             _ => Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guests_init_is_a_small_static_program() {
+        assert!(INIT.starts_with(b"\x7fELF"));
+        assert!(INIT.len() < 1 << 20, "{} bytes", INIT.len());
+        let elf = object::File::parse(INIT).expect("an ELF file");
+        let dynamic = object::Object::dynamic_symbols(&elf).count();
+        assert_eq!(dynamic, 0, "it needs shared libraries");
     }
 }

@@ -108,9 +108,9 @@ impl<'a> Session<'a> {
         Ok(ended)
     }
 
-    fn drive<'t>(
+    fn drive(
         &mut self,
-        tests: &'t [Test],
+        tests: &[Test],
         queue: &mut VecDeque<usize>,
     ) -> Result<Ended, SessionError> {
         let mut state = State::Booting {
