@@ -135,12 +135,6 @@ impl Server {
             match message {
                 HostMessage::Setup(setup) => self.set_up(&setup)?,
                 HostMessage::Run(run) => self.start(run)?,
-                HostMessage::Cancel => {
-                    // It may cross the end of the test on its way.
-                    if let Some((_, test)) = &mut self.running {
-                        test.cancel();
-                    }
-                }
                 HostMessage::Ping(number) => self.link.send(&GuestMessage::Pong(number))?,
             }
         }

@@ -1,7 +1,7 @@
 //! One test, from its start until everything it started is gone.
 //!
 //! ```text
-//!            time is up, or cancelled             grace is over
+//!                time is up                       grace is over
 //!  Running ---------------------------> Ending ------------------+
 //!     |                                   |                      v
 //!     +--- its process ends --------------+----------------> Sweeping --> gone, or given up
@@ -138,15 +138,6 @@ impl Test {
             if !reaped.left {
                 self.stage = Stage::Over(Vec::new());
             }
-        }
-    }
-
-    /// Ends the test as if its time were up.
-    pub fn cancel(&mut self) {
-        if matches!(self.stage, Stage::Running { .. }) {
-            let now = Instant::now();
-            self.stage = Stage::Running { until: Some(now) };
-            self.advance(now);
         }
     }
 

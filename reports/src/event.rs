@@ -78,7 +78,7 @@ pub struct RunInfo {
     pub kernel: String,
     /// Release of the kernel as its image says it, such as `6.12.1-test+`.
     pub release: String,
-    /// What of the image is loaded: `bzImage`, `vmlinux`, `vmlinux, unpacked from the bzImage`.
+    /// What of the image is loaded: `bzImage`, `vmlinux`, `unpacked bzImage`.
     pub boot: String,
     /// The engine: `qemu`.
     pub engine: String,
@@ -98,13 +98,14 @@ pub struct RunInfo {
 
 impl RunInfo {
     /// What tests what, in one line:
-    /// `runner 0.1.0: linux 6.12.1 on qemu (tcg: no /dev/kvm), 2 CPUs, 1024 MiB, time-outs x8`.
+    /// `runner 0.1.0: linux 6.12.1 (bzImage) on qemu (tcg: no /dev/kvm), 2 CPUs, 1024 MiB, time-outs x8`.
     #[must_use]
     pub fn headline(&self) -> String {
         format!(
-            "runner {}: linux {} on {} ({}: {}), {} CPU{}, {} MiB, time-outs x{}",
+            "runner {}: linux {} ({}) on {} ({}: {}), {} CPU{}, {} MiB, time-outs x{}",
             self.version,
             self.release,
+            self.boot,
             self.engine,
             self.accelerator,
             self.engine_reason,

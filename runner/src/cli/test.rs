@@ -186,7 +186,11 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     )?;
     let mut reports = Reports::create(run_dir.path(), terminal(args.verbose))
         .map_err(|e| Failure::host(error_chain(&e)))?;
-    let warnings = boot.warning.into_iter().chain(selected.warnings);
+    let advice = engine.advice().map(str::to_owned);
+    let warnings = advice
+        .into_iter()
+        .chain(boot.warning)
+        .chain(selected.warnings);
     let result = reports
         .emit(Event::RunStarted(info))
         .and_then(|()| {

@@ -48,7 +48,7 @@ const SLOW: &[(&str, f64)] = &[
 pub fn image(named: Option<&Path>, cwd: &Path) -> Result<KernelImage, Failure> {
     let path: PathBuf = match named {
         Some(path) => path.into(),
-        None => kernel::default_kernel(cwd).map_err(|e| Failure::host(e.to_string()))?,
+        None => kernel::default_kernel(cwd).map_err(|e| Failure::cannot_judge(e.to_string()))?,
     };
     KernelImage::open(&path).map_err(|e| Failure::cannot_judge(error_chain(&e)))
 }
@@ -131,7 +131,7 @@ impl Boot {
     /// What the machine loads, for reports.
     pub fn method(&self) -> &'static str {
         match (&self.unpacked, &self.image.format) {
-            (Some(_), _) => "vmlinux, unpacked from the bzImage",
+            (Some(_), _) => "unpacked bzImage",
             (None, kernel::Format::BzImage(_)) => "bzImage",
             (None, kernel::Format::Vmlinux(_)) => "vmlinux",
         }

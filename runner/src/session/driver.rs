@@ -62,6 +62,7 @@ impl<'a> Session<'a> {
             launched,
             release: String::new(),
             tests_done: 0,
+            taint: 0,
         };
         // It waits in the socket until init comes for it.
         if let Err(error) = session
@@ -208,7 +209,7 @@ impl<'a> Session<'a> {
                 }
             },
             State::Draining {
-                running,
+                mut running,
                 ended,
                 deadline,
             } => {
@@ -219,6 +220,9 @@ impl<'a> Session<'a> {
                         ended,
                         deadline,
                     }));
+                }
+                if !ended.unkillable.is_empty() {
+                    self.back_traces(Some(&mut running))?;
                 }
                 let verdict = self.finish(running, &TestEnd::Ended(&ended))?;
                 if self.settings.fail_fast && !verdict.outcome.is_good() {
@@ -275,7 +279,7 @@ impl<'a> Session<'a> {
                 useful: self.tests_done > 0,
                 reason: words,
             }),
-            // The test had ended, and so it counts, unless the machine died of a panic: there is nobody else to blame.
+            // The test had ended, and so it counts, unless the guest took its machine down: there is nobody else to blame.
             State::Draining {
                 mut running, ended, ..
             } => {
@@ -283,7 +287,12 @@ impl<'a> Session<'a> {
                 self.klog
                     .continue_from_console(&tail, Some(&mut running.files.kernel_log))
                     .map_err(io_error(WRITE_LOG))?;
-                self.finish(running, &TestEnd::Ended(&ended))?;
+                let by_guest = matches!(
+                    end,
+                    TestEnd::MachineGone(StopReason::Reset | StopReason::PowerOff)
+                );
+                let ended = TestEnd::Ended(&ended);
+                self.finish(running, if by_guest { end } else { &ended })?;
                 Ok(Ended::MachineLost {
                     useful: true,
                     reason: words,

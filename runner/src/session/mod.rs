@@ -11,6 +11,7 @@ mod settings;
 mod splat;
 mod start;
 mod state;
+mod taint;
 mod triage;
 mod watchdog;
 

@@ -107,6 +107,8 @@ pub struct Session<'a> {
     pub launched: Instant,
     pub release: String,
     pub tests_done: u32,
+    /// The kernel's taint as last heard.
+    pub taint: u64,
 }
 
 /// What can go wrong while messages are taken in.

@@ -163,6 +163,12 @@ fn ended_test(evidence: &Evidence<'_>, ended: &TestEnded) -> Verdict {
                 verdict.outcome
             ),
         ),
+        Some(oops) if !verdict.outcome.is_good() => Verdict {
+            message: verdict
+                .message
+                .map(|message| format!("{message}; the kernel reported: {oops}")),
+            ..verdict
+        },
         _ => verdict,
     }
 }

@@ -195,8 +195,8 @@ fn make(tree: &std::path::Path, out: &std::path::Path, target: &str) {
 
 #[test]
 fn the_advice_makes_the_smallest_kernel_one_that_can_run_tests() {
-    let Some(tree) = std::env::var_os("RUNNER_TEST_LINUX") else {
-        println!("SKIP: RUNNER_TEST_LINUX names no kernel source tree");
+    let Some(tree) = std::env::var_os("RUNNER_TEST_LINUX_SOURCE") else {
+        println!("SKIP: RUNNER_TEST_LINUX_SOURCE names no kernel source tree");
         return;
     };
     let tree = std::path::PathBuf::from(tree);

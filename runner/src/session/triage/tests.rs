@@ -133,6 +133,11 @@ fn signals_time_outs_and_survivors() {
     );
 }
 
+fn ended_with(status: i32, findings: &Findings) -> Verdict {
+    let ended = ended(ExitStatus::Exited(status));
+    judge_end(TestEnd::Ended(&ended), "", findings, "")
+}
+
 #[test]
 fn a_kernel_that_oopsed_is_never_green() {
     let oops = Findings {
@@ -143,6 +148,9 @@ fn a_kernel_that_oopsed_is_never_green() {
     let verdict = judge_end(TestEnd::Ended(&ended), "", &oops, "");
     assert_eq!(verdict.outcome, Outcome::Fail);
     assert!(verdict.message.expect("a reason").contains("page fault"));
+    let failed = ended_with(1, &oops);
+    assert_eq!(failed.outcome, Outcome::Fail);
+    assert!(failed.message.expect("a reason").contains("page fault"));
     let expected = judge(&Evidence {
         end: TestEnd::Ended(&ended),
         ktap: &ktap(""),
