@@ -361,7 +361,7 @@ fn a_disk_that_fills_up_stops_the_run_and_shows_what_is_known() {
     let place = Place::new();
     let small = place.path().join("small");
     fs::create_dir(&small).expect("made");
-    let mut shell = match in_small_tmpfs(&small, 256) {
+    let mut shell = match in_small_tmpfs(&small, 1024) {
         Ok(shell) => shell,
         Err(why) => return eprintln!("SKIP: no tmpfs can be mounted here: {}", why.trim()),
     };
@@ -372,7 +372,7 @@ fn a_disk_that_fills_up_stops_the_run_and_shows_what_is_known() {
         "--suite",
         "exec:echo first",
         "--suite",
-        "exec:dd if=/dev/zero bs=1M count=2",
+        "exec:dd if=/dev/zero bs=1M count=4",
         "--suite",
         "exec:echo last",
         "--kernel",
