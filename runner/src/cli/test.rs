@@ -209,14 +209,9 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
             )
         });
     result.map_err(|error| {
-        let full = if error.is_no_space() {
-            "; the disk is full: free some space, or name another place with --output"
-        } else {
-            ""
-        };
         Failure::host(format!(
-            "the run was stopped: {}{full}",
-            error_chain(&error)
+            "the run was stopped: {}",
+            dispatch::host_words(&error)
         ))
     })
 }
