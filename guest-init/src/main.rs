@@ -11,6 +11,7 @@ mod cgroup;
 mod exec;
 mod facts;
 mod failure;
+mod fitness;
 mod kmsg;
 mod link;
 mod modules;

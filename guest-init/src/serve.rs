@@ -7,6 +7,7 @@ use wire::{GuestMessage, HostMessage, Ready, RootKind, RunTest, Setup};
 
 use crate::facts;
 use crate::failure::{Failure, Result, Trying};
+use crate::fitness::Fitness;
 use crate::kmsg::{Marker, Pump};
 use crate::link::{Link, Received};
 use crate::mounts;
@@ -27,6 +28,7 @@ pub struct Server {
     marker: Option<Marker>,
     children: Children,
     root: Option<RootKind>,
+    fitness: Option<Fitness>,
     running: Option<(RunTest, Test)>,
 }
 
@@ -47,6 +49,7 @@ impl Server {
             marker: Marker::open().ok(),
             children: Children::watch().trying(|| "watch for children".into())?,
             root: None,
+            fitness: None,
             running: None,
         })
     }
@@ -152,6 +155,7 @@ impl Server {
         for warning in warnings {
             self.link.warn(warning)?;
         }
+        self.fitness = Some(Fitness::now());
         // From here on there are tests to compete with. Some kernels do not let init do so.
         let _ = sys::run_before_others();
         self.link.send(&GuestMessage::Ready(Ready {
@@ -209,6 +213,7 @@ impl Server {
     /// Reports the end of a test, after everything there is to say about it.
     fn end(&mut self, run: &RunTest, mut ended: wire::TestEnded) -> Result<()> {
         self.repair()?;
+        ended.unfit = self.fitness.as_ref().and_then(Fitness::lost);
         ended.taint = facts::taint();
         ended.klog_seq = self.mark(&wire::end_marker(run.test, &run.label));
         if let (Some(pump), Some(sequence)) = (&mut self.pump, ended.klog_seq) {

@@ -216,6 +216,7 @@ impl Test {
             dropped: [self.outputs[0].dropped, self.outputs[1].dropped],
             artifacts_dropped: 0,
             unkillable,
+            unfit: None,
             taint: 0,
             klog_seq: None,
         })
@@ -232,6 +233,7 @@ pub fn not_started(run: &RunTest, why: String) -> TestEnded {
         dropped: [0, 0],
         artifacts_dropped: 0,
         unkillable: Vec::new(),
+        unfit: None,
         taint: 0,
         klog_seq: None,
     }

@@ -205,14 +205,13 @@ fn a_wrecked_machine_costs_no_other_test_its_verdict() {
         .sh("after-unmounts", "echo fine > /dev/null && echo fine && test -e /proc/self/exe")
         .sh("no-devices", "rm -rf /dev/* ; exit 0")
         .sh("after-devices", "echo fine > /dev/null && echo fine")
-        .sh("no-artifacts", "rm -rf /run/runner; exit 0")
+        .sh("no-artifacts", "rm -rf /run/runner/artifacts; exit 0")
         .sh("after-artifacts", "echo fine > $RUNNER_ARTIFACTS/file; echo fine")
         .sh("no-init", "nsenter --target 1 --mount umount -a -l; nsenter --target 1 --mount umount -l /proc; exit 0")
         .sh("after-init", "test -e /proc/self/exe && echo fine")
-        .sh("no-programs", "rm -rf /bin /usr /lib* /sbin /etc 2>/dev/null; echo gone")
+        .sh("no-programs", "rm -rf /bin /lib64; echo gone")
         .sh("after-programs", "echo fine")
         .run();
-    eprintln!("{}", done.stderr);
     done.assert_status(0);
     for name in [
         "ports",

@@ -182,6 +182,8 @@ pub struct TestEnded {
     pub artifacts_dropped: u32,
     /// Commands (`comm`) of descendants that survived SIGKILL for several seconds; the machine is not fit for another test.
     pub unkillable: Vec<String>,
+    /// What the test did to the machine that makes it unfit for another one, a plain fragment: `/dev/null is not what it was`.
+    pub unfit: Option<String>,
     /// `/proc/sys/kernel/tainted` after the test.
     pub taint: u64,
     /// Sequence number in `/dev/kmsg` of the test's end marker: every record up to it has been written to

@@ -10,6 +10,7 @@
 use super::{
     console::Console,
     files::LimitedFile,
+    intake::printable,
     klog::KernelLog,
     link::Link,
     settings::{KERNEL_LOG, Settings},
@@ -228,8 +229,14 @@ impl<'a> Session<'a> {
                 if self.settings.fail_fast && !verdict.outcome.is_good() {
                     return Ok(Step::End(Ended::Stopped));
                 }
-                if !ended.unkillable.is_empty() {
-                    let reason = verdict.message.unwrap_or_default();
+                let unfit = ended.unfit.as_deref().map(|why| {
+                    format!(
+                        "the test left it unfit for another: {}",
+                        printable(why, 200)
+                    )
+                });
+                if unfit.is_some() || !ended.unkillable.is_empty() {
+                    let reason = unfit.or(verdict.message).unwrap_or_default();
                     return Ok(Step::End(Ended::MachineLost {
                         useful: true,
                         reason,

@@ -18,6 +18,7 @@ fn ended(status: ExitStatus) -> TestEnded {
         dropped: [0, 0],
         artifacts_dropped: 0,
         unkillable: vec![],
+        unfit: None,
         taint: 0,
         klog_seq: None,
     }
