@@ -16,6 +16,7 @@ fn main() {
         .expect("the crate is in the workspace");
     for path in [
         "guest-init/src",
+        "guest-init/link.ld",
         "guest-init/Cargo.toml",
         "guest-init/wire/src",
         "guest-init/wire/Cargo.toml",
@@ -33,6 +34,15 @@ fn main() {
 
 /// Runs cargo for the guest's target and returns the program's path.
 fn build_init(workspace: &Path, out_dir: &Path) -> PathBuf {
+    let script = workspace.join("guest-init/link.ld");
+    let script = format!("-Clink-arg={}", script.display());
+    let flags = [
+        "-Ctarget-feature=+crt-static",
+        "-Crelocation-model=static",
+        "-Clink-arg=-T",
+        &script,
+        "-Clink-arg=-Wl,--no-eh-frame-hdr",
+    ];
     let mut cargo = Command::new(env::var_os("CARGO").expect("set by cargo"));
     cargo
         .args([
@@ -50,10 +60,7 @@ fn build_init(workspace: &Path, out_dir: &Path) -> PathBuf {
         .arg(workspace.join("guest-init/Cargo.toml"))
         .arg("--target-dir")
         .arg(out_dir.join("guest-init"))
-        .env(
-            "CARGO_ENCODED_RUSTFLAGS",
-            "-Ctarget-feature=+crt-static\u{1f}-Crelocation-model=static",
-        )
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
         .stdout(Stdio::piped());
     // What clippy, coverage tools or the user's target settings put here is for the outer build.
     for variable in [

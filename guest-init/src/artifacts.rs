@@ -51,7 +51,7 @@ impl<F: FnMut(&[u8], Vec<u8>, bool) -> Result<()>> Walk<F> {
             return Ok(());
         };
         let mut entries: Vec<_> = entries.flatten().collect();
-        entries.sort_by_key(fs::DirEntry::file_name);
+        entries.sort_unstable_by_key(fs::DirEntry::file_name);
         for entry in entries {
             let parent = name.len();
             if !name.is_empty() {

@@ -3,11 +3,10 @@
 use std::ffi::{CString, OsStr};
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, mount_change};
@@ -35,13 +34,10 @@ pub fn start(run: &RunTest, extra: Vec<u8>, cgroup: Option<&Cgroup>) -> Result<S
     let name = image.program.to_string_lossy().into_owned();
     let (stdout, child_stdout) = pipe()?;
     let (stderr, child_stderr) = pipe()?;
-    let mut command = Command::new("/proc/self/exe");
-    command
-        .stdin(Stdio::null())
-        .stdout(child_stdout)
-        .stderr(child_stderr);
+    let stdin = no_input()?;
     let processes = cgroup.and_then(Cgroup::open_processes);
-    let pid = sys::spawn(&mut command, move || enter(&cwd, processes.as_ref()), image)
+    let streams = [stdin.as_fd(), child_stdout.as_fd(), child_stderr.as_fd()];
+    let pid = sys::spawn(streams, || enter(&cwd, processes.as_ref()), &image)
         .map_err(|e| Failure::new(format!("cannot start {name}: {}", reason(&name, &e))))?;
     Ok(Started {
         pid,
@@ -68,6 +64,13 @@ fn enter(cwd: &OwnedFd, processes: Option<&File>) -> io::Result<()> {
         let _ = mount_change("/", private);
     }
     Ok(())
+}
+
+/// What a test reads: nothing. A test before it may have removed the device; a pipe that nobody writes is as empty.
+fn no_input() -> Result<OwnedFd> {
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+    null.or_else(|_| rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map(|(end, _)| end))
+        .trying(|| "make an empty input".into())
 }
 
 fn pipe() -> Result<(File, OwnedFd)> {

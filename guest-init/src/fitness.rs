@@ -3,7 +3,6 @@
 //! A test may do anything that root may: remove device nodes, programs and mounts of init itself. What it did is
 //! not undone; the host is told and takes a new machine.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -40,7 +39,7 @@ pub struct Fitness {
     /// Path and device number of the device.
     devices: Vec<(&'static str, u64)>,
     /// Names at the top of the root.
-    names: BTreeSet<OsString>,
+    names: Vec<OsString>,
 }
 
 impl Fitness {
@@ -83,7 +82,7 @@ fn device(path: &str) -> Option<u64> {
     meta.file_type().is_char_device().then(|| meta.rdev())
 }
 
-fn names() -> BTreeSet<OsString> {
+fn names() -> Vec<OsString> {
     let entries = fs::read_dir("/").into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name()).collect()
 }
@@ -102,7 +101,7 @@ mod tests {
     #[test]
     fn what_is_lost_is_named() {
         let mut fitness = Fitness::now();
-        fitness.names.insert("no-such-name".into());
+        fitness.names.push("no-such-name".into());
         assert_eq!(fitness.lost().as_deref(), Some("/no-such-name is gone"));
         fitness.devices.push(("/no/such/device", 259));
         let lost = fitness.lost().expect("a device");

@@ -88,7 +88,7 @@ impl Link {
         let mut messages = Vec::new();
         while let Some(message) = self
             .decoder
-            .next()
+            .next_message()
             .trying(|| "understand the host".into())?
         {
             messages.push(message);

@@ -31,6 +31,7 @@ mod smoke;
 mod sys;
 mod test;
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
@@ -46,13 +47,13 @@ const PORTS_AT_MOST: Duration = Duration::from_secs(30);
 /// The kernel log is given up for a host that does not read it after this.
 const LOG_PORT_AT_MOST: Duration = Duration::from_secs(2);
 
-/// The program; returns its exit status.
-fn run() -> u8 {
+/// The program, called with the words of its command line; returns its exit status.
+fn run(words: impl Iterator<Item = OsString>) -> u8 {
     // The kernel hands init whatever words of its command line it does not know, so they mean nothing.
     if std::process::id() == 1 {
         init();
     }
-    let mut words = std::env::args_os().skip(1);
+    let mut words = words.skip(1);
     if words.next().is_some_and(|word| word == "smoke") {
         return smoke::run(words);
     }

@@ -14,7 +14,7 @@ pub fn load_all(directory: &Path) -> Vec<String> {
         return Vec::new();
     };
     let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    files.sort();
+    files.sort_unstable();
     files.iter().filter_map(|file| load(file).err()).collect()
 }
 
@@ -24,6 +24,9 @@ fn load(path: &Path) -> Result<(), String> {
     let loaded = match rustix::system::finit_module(&file, c"", 0) {
         // Built in, or loaded already.
         Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(Errno::NOENT) => Err(format!(
+            "cannot load module {name}: it needs a symbol of a module that is not loaded"
+        )),
         Err(e) => Err(format!("cannot load module {name}: {e}")),
     };
     let _ = fs::remove_file(path);

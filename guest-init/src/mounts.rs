@@ -64,6 +64,36 @@ const FURTHER: [Api; 10] = [
     api("configfs", "/sys/kernel/config", NOTHING_SPECIAL, c""),
 ];
 
+/// Mounts `/proc`, `/sys` and `/dev` again where a test has taken them from init itself. Returns what
+/// there is to say about it.
+///
+/// To see whether a file is there does not do: the share may show the host's own.
+pub fn mount_again() -> Vec<String> {
+    const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+    const SYSFS_MAGIC: u64 = 0x6265_6572;
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    const RAMFS_MAGIC: u64 = 0x8584_58f6;
+    FIRST
+        .iter()
+        .filter(|api| {
+            let magic = rustix::fs::statfs(api.target).map_or(0, |fs| fs.f_type.cast_unsigned());
+            match api.kind {
+                "proc" => magic != PROC_SUPER_MAGIC,
+                "sysfs" => magic != SYSFS_MAGIC,
+                _ => magic != TMPFS_MAGIC && magic != RAMFS_MAGIC,
+            }
+        })
+        .map(|api| {
+            let again = mount(api.kind, api.target, api.kind, api.flags, api.options);
+            let now = match again {
+                Ok(()) => "it is mounted again, but what was mounted below is gone".into(),
+                Err(e) => format!("it cannot be mounted again: {e}"),
+            };
+            format!("the test unmounted {} for everybody; {now}", api.target)
+        })
+        .collect()
+}
+
 /// Where the kernel file systems of the initramfs are, to be moved.
 pub fn first_targets() -> impl Iterator<Item = &'static str> {
     FIRST.iter().map(|api| api.target)

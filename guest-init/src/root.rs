@@ -18,7 +18,8 @@ use crate::mounts::{self, has_filesystem, make_directory, mount_tmpfs};
 /// there, and adds the other shares. Warnings go to `warnings`.
 ///
 /// In this order, because each needs the one before: the share; its overlay; `/run`, which must be
-/// writable; the mounts of the initramfs, moved; the root itself; what is found by absolute path.
+/// writable; the mounts of the initramfs, complete and then moved; the root itself; the other shares,
+/// whose places are found by absolute path.
 pub fn enter(setup: &Setup, warnings: &mut Vec<String>) -> Result<RootKind> {
     const NEW: &str = "/new";
     let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
@@ -39,6 +40,9 @@ pub fn enter(setup: &Setup, warnings: &mut Vec<String>) -> Result<RootKind> {
     mount_tmpfs(&run, c"mode=755")?;
     let lower = mount_point(NEW, wire::LOWER_ROOT)?;
     mount_move("/lower", &lower).trying(|| format!("move the share to {}", wire::LOWER_ROOT))?;
+    // While the root has no modprobe: the kernel runs it for some of them, and from the share that takes
+    // as long as half the boot.
+    warnings.extend(mounts::mount_further());
     for target in mounts::first_targets() {
         let inside = mount_point(NEW, target)?;
         mount_move(target, &inside).trying(|| format!("move {target} to the new root"))?;
@@ -51,7 +55,6 @@ pub fn enter(setup: &Setup, warnings: &mut Vec<String>) -> Result<RootKind> {
             warnings.extend(mounted.err().map(|e| e.to_string()));
         }
     }
-    warnings.extend(mounts::mount_further());
     for share in &setup.shares {
         add_share(kind, share, &setup.mount_options)?;
     }
@@ -152,7 +155,16 @@ fn add_share(kind: RootKind, share: &Share, options: &str) -> Result<()> {
         )));
     }
     mount_share(&share.tag, options, lower)?;
-    show(kind, lower, upper, target)?;
+    show(kind, lower, upper, target).map_err(|e| {
+        let hint = match kind {
+            RootKind::Overlay => "",
+            RootKind::ReadOnly => {
+                "; without overlayfs (CONFIG_OVERLAY_FS) the root is read-only, and a share needs a \
+                 directory that is already there"
+            }
+        };
+        Failure::new(format!("the share {} has no place: {e}{hint}", share.tag))
+    })?;
     // What is mounted at the target keeps them; nobody else should see them.
     let _ = unmount(lower, UnmountFlags::DETACH);
     if kind == RootKind::Overlay {

@@ -10,6 +10,7 @@ use crate::failure::{Failure, Result, Trying};
 use crate::fitness::Fitness;
 use crate::kmsg::{Marker, Pump};
 use crate::link::{Link, Received};
+use crate::mounts;
 use crate::reap::{Children, reap};
 use crate::root;
 use crate::settings;
@@ -137,12 +138,6 @@ impl Server {
             match message {
                 HostMessage::Setup(setup) => self.set_up(&setup)?,
                 HostMessage::Run(run) => self.start(run)?,
-                HostMessage::Cancel => {
-                    // It may cross the end of the test on its way.
-                    if let Some((_, test)) = &mut self.running {
-                        test.cancel();
-                    }
-                }
                 HostMessage::Ping(number) => self.link.send(&GuestMessage::Pong(number))?,
             }
         }
@@ -217,7 +212,7 @@ impl Server {
 
     /// Reports the end of a test, after everything there is to say about it.
     fn end(&mut self, run: &RunTest, mut ended: wire::TestEnded) -> Result<()> {
-        self.repair_root()?;
+        self.repair()?;
         ended.unfit = self.fitness.as_ref().and_then(Fitness::lost);
         ended.taint = facts::taint();
         ended.klog_seq = self.mark(&wire::end_marker(run.test, &run.label));
@@ -242,15 +237,19 @@ impl Server {
         self.marker.as_mut()?.write(line)
     }
 
-    /// A test's mounts go with its mount table, but what it does to the root's file system stays.
-    fn repair_root(&mut self) -> Result<()> {
-        if self.root != Some(RootKind::Overlay) || !root::is_read_only() {
-            return Ok(());
+    /// A test's mounts go with its mount table, but it may enter init's own, and what it does to the
+    /// root's file system stays.
+    fn repair(&mut self) -> Result<()> {
+        let mut warnings = mounts::mount_again();
+        if self.root == Some(RootKind::Overlay) && root::is_read_only() {
+            warnings.push(match root::make_writable() {
+                Ok(()) => "the test made the root read-only; it is writable again".into(),
+                Err(e) => format!("the test made the root read-only, and it stays so: {e}"),
+            });
         }
-        let outcome = match root::make_writable() {
-            Ok(()) => "the test made the root read-only; it is writable again".to_owned(),
-            Err(e) => format!("the test made the root read-only, and it stays so: {e}"),
-        };
-        self.link.warn(outcome)
+        for warning in warnings {
+            self.link.warn(warning)?;
+        }
+        Ok(())
     }
 }

@@ -2,20 +2,28 @@
 //!
 //! Every function here may only be called while the process has one thread; init never starts another.
 
-use rustix::process::Pid;
+use rustix::process::{Pid, WaitOptions, waitpid};
 use std::ffi::CString;
-use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 
 /// What the C library calls. Rust's own entry point is left out: it aborts where there is no `/dev/null` yet,
-/// ignores SIGPIPE for every test to inherit, and brings a tenth of a megabyte of code for both.
-#[cfg(not(test))]
-// SAFETY: no other function of this name exists: the crate is `no_main`.
-#[unsafe(no_mangle)]
-extern "C" fn main() -> libc::c_int {
-    libc::c_int::from(crate::run())
+/// ignores SIGPIPE for every test to inherit, and brings a fifth of a megabyte of code for both.
+// SAFETY: no other function of this name exists: the crate is `no_main`, except where it is tested.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+#[cfg_attr(
+    test,
+    expect(dead_code, reason = "the test harness has an entry point of its own")
+)]
+extern "C" fn main(count: libc::c_int, words: *const *const libc::c_char) -> libc::c_int {
+    let words = (0..usize::try_from(count).unwrap_or(0)).map(|index| {
+        // SAFETY: `words` is the argument vector: `count` pointers to terminated strings, which nothing
+        // changes or frees while the process lives.
+        let word = unsafe { std::ffi::CStr::from_ptr(*words.add(index)) };
+        std::ffi::OsString::from_vec(word.to_bytes().to_vec())
+    });
+    libc::c_int::from(crate::run(words))
 }
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -28,7 +36,7 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
 
 /// Blocks SIGCHLD and returns a non-blocking descriptor that is readable while one is pending.
 ///
-/// A blocked signal stays blocked in children until somebody unblocks it; `Command` does that for its own.
+/// A blocked signal stays blocked in children until somebody unblocks it; [`spawn`] does that for its own.
 pub fn child_signals() -> io::Result<OwnedFd> {
     let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: `set` is valid for writes and `sigemptyset` initialises all of it before anything reads it.
@@ -49,16 +57,22 @@ pub fn child_signals() -> io::Result<OwnedFd> {
 
 /// Makes this process run before every ordinary one, its children not included.
 pub fn run_before_others() -> io::Result<()> {
-    let parameters = libc::sched_param { sched_priority: 1 };
-    // SAFETY: `parameters` is valid for reads during the call; 0 means the calling thread.
-    check(unsafe {
-        libc::sched_setscheduler(
+    // `struct sched_param` of the kernel (include/uapi/linux/sched/types.h) is this one number.
+    let priority: libc::c_int = 1;
+    // SAFETY: the kernel reads one `int` through the pointer, which outlives the call; 0 means the
+    // calling thread. The system call is made directly because not every C library passes it on.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_sched_setscheduler,
             0,
             libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK,
-            &raw const parameters,
+            &raw const priority,
         )
-    })
-    .map(drop)
+    };
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Sends SIGKILL to every process but the caller and the kernel's own threads.
@@ -88,8 +102,14 @@ pub fn loopback_up() -> io::Result<()> {
     let flags = libc::IFF_UP | libc::IFF_RUNNING;
     request.ifr_ifru.ifru_flags = libc::c_short::try_from(flags).expect("both flags are low bits");
     // SAFETY: SIOCSIFFLAGS reads one `ifreq`, which `request` is, with its name terminated by zeroes.
-    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) })
-        .map(drop)
+    check(unsafe {
+        libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCSIFFLAGS as libc::Ioctl,
+            &raw const request,
+        )
+    })
+    .map(drop)
 }
 
 /// What a new process becomes.
@@ -126,22 +146,57 @@ impl Image {
     }
 }
 
-/// Starts a process that calls `prepare` and then becomes `image`, with the standard streams of `command`.
+/// Starts a process with these standard streams that calls `prepare` and then becomes `image`.
 ///
-/// The error is that of `prepare` or of executing `image`; `command`'s own program is never used.
+/// `std::process::Command` would do, but for its size: it brings a map of the environment and a second way to
+/// start processes. The error is that of `prepare` or of executing `image`.
 pub fn spawn(
-    command: &mut Command,
-    mut prepare: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
-    image: Image,
+    streams: [BorrowedFd<'_>; 3],
+    prepare: impl FnOnce() -> io::Result<()>,
+    image: &Image,
 ) -> io::Result<Pid> {
-    let enter = move || {
-        prepare()?;
-        Err(image.execute())
-    };
-    // SAFETY: the calling process has one thread (see the head of this file), so the copy of it that
-    // `fork` makes holds no lock of a thread that is gone, and may allocate and call what it likes.
-    let child = unsafe { command.pre_exec(enter) }.spawn()?;
-    Ok(Pid::from_child(&child))
+    let (report, reporter) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    // SAFETY: the calling process has one thread (see the head of this file), so the copy of it holds no lock of
+    // a thread that is gone, and may allocate and call what it likes.
+    let child = check(unsafe { libc::fork() })?;
+    if child == 0 {
+        let error = set_up(streams)
+            .and_then(|()| prepare())
+            .map_or_else(|error| error, |()| image.execute());
+        let code = error.raw_os_error().unwrap_or(libc::EIO);
+        // Whoever started it finds out by the end of the pipe if this cannot be written.
+        let _ = rustix::io::write(&reporter, &code.to_ne_bytes());
+        // SAFETY: ends this copy of the process at once, without what the original registered for its own end.
+        unsafe { libc::_exit(127) }
+    }
+    drop(reporter);
+    let child = Pid::from_raw(child).expect("fork returns a positive number to the parent");
+    let mut code = [0; 4];
+    match std::fs::File::from(report).read_exact(&mut code) {
+        Ok(()) => {
+            let _ = waitpid(Some(child), WaitOptions::empty());
+            Err(io::Error::from_raw_os_error(i32::from_ne_bytes(code)))
+        }
+        // The pipe closed when the process became its program.
+        Err(_) => Ok(child),
+    }
+}
+
+/// Gives the calling process its streams and an empty signal mask.
+fn set_up(streams: [BorrowedFd<'_>; 3]) -> io::Result<()> {
+    // Out of the way first: a stream may itself have the number of another.
+    let [stdin, stdout, stderr] = streams.map(|fd| rustix::io::fcntl_dupfd_cloexec(fd, 3));
+    rustix::stdio::dup2_stdin(stdin?)?;
+    rustix::stdio::dup2_stdout(stdout?)?;
+    rustix::stdio::dup2_stderr(stderr?)?;
+    let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `none` is valid for writes and `sigemptyset` initialises all of it before it is read; the old mask is
+    // not asked for.
+    check(unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut())
+    })
+    .map(drop)
 }
 
 /// Gives the calling process a copy of the mount table of its own.

@@ -1,7 +1,7 @@
 //! One test, from its start until everything it started is gone.
 //!
 //! ```text
-//!            time is up, or cancelled             grace is over
+//!                time is up                       grace is over
 //!  Running ---------------------------> Ending ------------------+
 //!     |                                   |                      v
 //!     +--- its process ends --------------+----------------> Sweeping --> gone, or given up
@@ -21,8 +21,11 @@ use crate::output::Output;
 use crate::reap::{self, Reaped};
 use crate::sys;
 
-/// Between two rounds of killing.
-const SWEEP_EVERY: Duration = Duration::from_millis(20);
+/// Between the first two rounds of killing; every further round waits twice as long. One round is enough
+/// for all but the strangest, and thousands of processes need the machine to themselves to end.
+const SWEEP_FIRST: Duration = Duration::from_millis(20);
+/// Between two rounds of killing at most.
+const SWEEP_SLOWEST: Duration = Duration::from_secs(2);
 /// Without a single process ending for so long, what is left cannot be killed.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5);
 /// However slowly they end: a machine that needs longer is not fit for another test.
@@ -61,6 +64,7 @@ enum Stage {
 /// The killing of everything that is left.
 struct Sweep {
     next: Instant,
+    pause: Duration,
     give_up: Instant,
     at_latest: Instant,
 }
@@ -137,15 +141,6 @@ impl Test {
         }
     }
 
-    /// Ends the test as if its time were up.
-    pub fn cancel(&mut self) {
-        if matches!(self.stage, Stage::Running { .. }) {
-            let now = Instant::now();
-            self.stage = Stage::Running { until: Some(now) };
-            self.advance(now);
-        }
-    }
-
     /// Does what the clock asks for.
     pub fn advance(&mut self, now: Instant) {
         match &mut self.stage {
@@ -167,10 +162,11 @@ impl Test {
                     self.stage = Stage::Over(reap::survivors());
                     return;
                 }
-                sweep.next = now + SWEEP_EVERY;
                 // The group first: no process can leave it while it forks. Then those who had left it.
                 self.cgroup.as_ref().map(Cgroup::kill);
                 let _ = sys::kill_everything();
+                sweep.next = Instant::now() + sweep.pause;
+                sweep.pause = (2 * sweep.pause).min(SWEEP_SLOWEST);
             }
             _ => {}
         }
@@ -179,6 +175,7 @@ impl Test {
     fn sweep(&mut self, now: Instant) {
         self.stage = Stage::Sweeping(Sweep {
             next: now,
+            pause: SWEEP_FIRST,
             give_up: now + GIVE_UP_AFTER,
             at_latest: now + SWEEP_AT_MOST,
         });

@@ -24,7 +24,8 @@ fn write_and_rename(dir: &Path, name: &str, contents: &[u8]) -> io::Result<()> {
         .prefix(&format!(".{name}."))
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(dir)?;
-    file.write_all(contents)?;
+    // By the file itself, whose errors do not name the temporary.
+    file.as_file_mut().write_all(contents)?;
     file.persist(dir.join(name))?;
     Ok(())
 }
@@ -82,19 +83,6 @@ mod tests {
             error.to_string().ends_with("/report cannot be written"),
             "{error}"
         );
-        assert!(!error.is_no_space());
         assert_eq!(names(dir.path()), ["report"]);
-    }
-
-    #[test]
-    fn a_full_disk_is_told_from_other_failures() {
-        // Writing to /dev/full fails as on a full file system.
-        let source = fs::File::options()
-            .write(true)
-            .open("/dev/full")
-            .and_then(|mut full| full.write_all(b"x"))
-            .expect_err("always full");
-        let error = ReportError::writing(Path::new("junit.xml"))(source);
-        assert!(error.is_no_space(), "{error:?}");
     }
 }

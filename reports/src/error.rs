@@ -38,18 +38,6 @@ pub enum ReportError {
 }
 
 impl ReportError {
-    /// Whether the host has no room left, on the file system or in the user's quota.
-    #[must_use]
-    pub fn is_no_space(&self) -> bool {
-        match self {
-            Self::Write { source, .. } => matches!(
-                source.kind(),
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-            ),
-            Self::Read { .. } | Self::NotAnEvent { .. } => false,
-        }
-    }
-
     /// For `map_err` of what writes `file`.
     pub(crate) fn writing(file: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         |source| Self::Write {

@@ -78,7 +78,7 @@ pub struct RunInfo {
     pub kernel: String,
     /// Release of the kernel as its image says it, such as `6.12.1-test+`.
     pub release: String,
-    /// What of the image is loaded: `bzImage`, `vmlinux`, `vmlinux, unpacked from the bzImage`.
+    /// What of the image is loaded: `bzImage`, `vmlinux`, `unpacked bzImage`.
     pub boot: String,
     /// The engine: `qemu`.
     pub engine: String,
@@ -98,13 +98,14 @@ pub struct RunInfo {
 
 impl RunInfo {
     /// What tests what, in one line:
-    /// `runner 0.1.0: linux 6.12.1 on qemu (tcg: no /dev/kvm), 2 CPUs, 1024 MiB, time-outs x8`.
+    /// `runner 0.1.0: linux 6.12.1 (bzImage) on qemu (tcg: no /dev/kvm), 2 CPUs, 1024 MiB, time-outs x8`.
     #[must_use]
     pub fn headline(&self) -> String {
         format!(
-            "runner {}: linux {} on {} ({}: {}), {} CPU{}, {} MiB, time-outs x{}",
+            "runner {}: linux {} ({}) on {} ({}: {}), {} CPU{}, {} MiB, time-outs x{}",
             self.version,
             self.release,
+            self.boot,
             self.engine,
             self.accelerator,
             self.engine_reason,
@@ -149,6 +150,26 @@ pub struct TestResult {
     /// Files it left in `$RUNNER_ARTIFACTS`, paths relative to the output directory.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub artifacts: Vec<String>,
+}
+
+impl TestResult {
+    /// The result of a test that never ran, with the reason. Also what other results without evidence are made from.
+    #[must_use]
+    pub fn not_run(id: &TestId, why: &str) -> Self {
+        Self {
+            id: id.clone(),
+            outcome: Outcome::NotRun,
+            message: Some(why.into()),
+            duration_ms: 0,
+            machine: None,
+            exit: None,
+            subtests: vec![],
+            stdout: None,
+            stderr: None,
+            kernel_log: None,
+            artifacts: vec![],
+        }
+    }
 }
 
 /// One result line inside a test's output.

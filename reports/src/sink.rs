@@ -150,7 +150,7 @@ fn write(summary: &Summary, run_dir: &Path) -> Result<(), ReportError> {
 mod tests {
     use super::*;
     use crate::testing::{self, Captured};
-    use std::fs;
+    use std::{fs, io};
 
     fn reports(dir: &Path, journal: Journal) -> (Reports, Captured) {
         let out = Captured::default();
@@ -204,7 +204,10 @@ mod tests {
         let mut events = events();
         let start = events.next().expect("an event");
         let error = reports.emit(start).expect_err("the disk is full");
-        assert!(error.is_no_space(), "{error:?}");
+        assert!(
+            matches!(&error, ReportError::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull),
+            "{error:?}"
+        );
         for event in events {
             reports.emit(event).expect_err("the disk is still full");
         }

@@ -85,17 +85,11 @@ pub fn started(tests: Vec<TestId>) -> Summary {
 /// A result with nothing but its verdict.
 pub fn result(id: TestId, outcome: Outcome) -> TestResult {
     TestResult {
-        id,
         outcome,
         message: None,
         duration_ms: 512,
         machine: Some(1),
-        exit: None,
-        subtests: vec![],
-        stdout: None,
-        stderr: None,
-        kernel_log: None,
-        artifacts: vec![],
+        ..TestResult::not_run(&id, "")
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) fn tests() -> impl Iterator<Item = Test> {
         cwd: None,
         env: Vec::new(),
         timeout: Some(TIMEOUT),
-        format: OutputFormat::ExitStatus,
+        format: OutputFormat::Auto,
         expects_splats: false,
         unavailable: None,
     })

@@ -1,14 +1,16 @@
 //! Processes can be made, become programs, speak through pipes and be waited for.
 
-use std::ffi::OsString;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::ffi::{CString, OsString};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
 
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitOptions, waitpid};
 
 use super::params::Params;
 use super::report::{Checked, OrFail, Verdict, ensure};
-use crate::sys;
+use crate::sys::{self, Image};
 
 /// The word that makes this program the child of this check.
 pub const CHILD: &str = "fork-exec-child";
@@ -25,29 +27,16 @@ pub fn check(_: &Params) -> Checked {
     }
     println!("{FORKS} forks");
     for code in [0_u8, 1, 42, 255] {
-        let mut child = Command::new("/proc/self/exe")
-            .args(["smoke", CHILD, &code.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .or_fail("start a program")?;
         let sent = vec![code; 200_000];
-        let mut input = child.stdin.take().expect("it was made a pipe");
-        // The child answers only when it has read all, so this cannot wait for itself.
-        input.write_all(&sent).or_fail("write into a pipe")?;
-        drop(input);
-        let output = child.wait_with_output().or_fail("wait for a program")?;
-        ensure(output.status.code() == Some(i32::from(code)), || {
-            format!(
-                "a program that exits with {code} is reported as {}",
-                output.status
-            )
+        let (status, came) = echo(code, &sent)?;
+        ensure(status == Some(i32::from(code)), || {
+            format!("a program that exits with {code} is reported as {status:?}")
         })?;
-        ensure(output.stdout == sent, || {
+        ensure(came == sent, || {
             format!(
                 "of {} bytes {} came back, or changed",
                 sent.len(),
-                output.stdout.len()
+                came.len()
             )
         })?;
     }
@@ -55,11 +44,38 @@ pub fn check(_: &Params) -> Checked {
     Ok(Verdict::Pass)
 }
 
+/// Starts this program as [`child`], sends it `bytes`, and returns its exit status and what came back.
+fn echo(code: u8, bytes: &[u8]) -> Result<(Option<i32>, Vec<u8>), Verdict> {
+    let pipe = || pipe_with(PipeFlags::CLOEXEC).or_fail("make a pipe");
+    let ((stdin, input), (output, stdout)) = (pipe()?, pipe()?);
+    let words = ["runner-init", "smoke", CHILD, &code.to_string()];
+    let string = |word: &str| CString::new(word).expect("there is no zero byte in it");
+    let image = Image {
+        program: string("/proc/self/exe"),
+        arguments: words.map(string).into(),
+        environment: Vec::new(),
+    };
+    let streams = [stdin.as_fd(), stdout.as_fd(), rustix::stdio::stderr()];
+    let pid = sys::spawn(streams, || Ok(()), &image).or_fail("start a program")?;
+    drop((stdin, stdout));
+    // The child answers only when it has read all, so this cannot wait for itself.
+    let mut input = File::from(input);
+    input.write_all(bytes).or_fail("write into a pipe")?;
+    drop(input);
+    let mut came = Vec::new();
+    File::from(output)
+        .read_to_end(&mut came)
+        .or_fail("read from a pipe")?;
+    let ended = waitpid(Some(pid), WaitOptions::empty()).or_fail("wait for a program")?;
+    Ok((ended.and_then(|(_, status)| status.exit_status()), came))
+}
+
 /// Reads its whole input, writes it out again, and exits with the code it was given.
 pub fn child(mut words: impl Iterator<Item = OsString>) -> u8 {
     let code: Option<u8> = words.next().and_then(|code| code.to_str()?.parse().ok());
     let mut input = Vec::new();
-    let echoed = std::io::Read::read_to_end(&mut std::io::stdin(), &mut input)
+    let echoed = std::io::stdin()
+        .read_to_end(&mut input)
         .and_then(|_| std::io::stdout().write_all(&input))
         .and_then(|()| std::io::stdout().flush());
     match (code, echoed) {

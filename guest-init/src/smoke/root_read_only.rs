@@ -96,7 +96,7 @@ fn find(directory: &Path, depth: u32, wanted: &dyn Fn(&Path) -> bool) -> Option<
             .iter()
             .any(|n| e.file_name() == *n)
     });
-    entries.sort_by_key(fs::DirEntry::file_name);
+    entries.sort_unstable_by_key(fs::DirEntry::file_name);
     let paths: Vec<_> = entries.iter().map(fs::DirEntry::path).collect();
     if let Some(found) = paths.iter().find(|path| wanted(path)) {
         return Some(found.clone());

@@ -76,7 +76,7 @@ impl Decoder {
     ///
     /// # Errors
     /// Any [`FrameError`]; the stream is then out of step for good.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
+    pub fn next_message<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
         let pending = &self.buffer[self.start..];
         let Some((header, rest)) = pending.split_first_chunk::<HEADER>() else {
             return Ok(None);
@@ -124,7 +124,7 @@ mod tests {
             let mut got = Vec::new();
             for piece in bytes.chunks(cut) {
                 decoder.push(piece);
-                while let Some(m) = decoder.next::<GuestMessage>().expect("valid stream") {
+                while let Some(m) = decoder.next_message::<GuestMessage>().expect("valid stream") {
                     got.push(m);
                 }
             }
@@ -136,10 +136,10 @@ mod tests {
         fn rubbish_never_panics_and_never_allocates_for_its_claims(bytes in prop::collection::vec(any::<u8>(), 0..2048)) {
             let mut decoder = Decoder::new();
             decoder.push(&bytes);
-            while let Ok(Some(_)) = decoder.next::<GuestMessage>() {}
+            while let Ok(Some(_)) = decoder.next_message::<GuestMessage>() {}
             let mut decoder = Decoder::new();
             decoder.push(&bytes);
-            while let Ok(Some(_)) = decoder.next::<HostMessage>() {}
+            while let Ok(Some(_)) = decoder.next_message::<HostMessage>() {}
         }
     }
 
@@ -148,7 +148,7 @@ mod tests {
         let mut decoder = Decoder::new();
         decoder.push(&u32::MAX.to_le_bytes());
         assert_eq!(
-            decoder.next::<GuestMessage>(),
+            decoder.next_message::<GuestMessage>(),
             Err(FrameError::TooLong(u32::MAX as usize))
         );
     }
@@ -162,7 +162,7 @@ mod tests {
         let mut decoder = Decoder::new();
         decoder.push(&frame);
         assert_eq!(
-            decoder.next::<HostMessage>(),
+            decoder.next_message::<HostMessage>(),
             Err(FrameError::TrailingBytes(1))
         );
     }

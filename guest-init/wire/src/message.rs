@@ -9,8 +9,6 @@ pub enum HostMessage {
     Setup(Setup),
     /// Run one test; only when none is running.
     Run(RunTest),
-    /// Stop the running test now, as if its time were up; no answer other than its [`GuestMessage::Ended`].
-    Cancel,
     /// Answer with [`GuestMessage::Pong`] and the same number: is init alive?
     Ping(u32),
 }

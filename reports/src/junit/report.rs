@@ -7,7 +7,7 @@ use crate::{
 };
 use junit_report::{OffsetDateTime, ReportBuilder, TestSuite};
 use std::{collections::HashMap, io, path::Path};
-use suites::{Outcome, TestId};
+use suites::TestId;
 use time::format_description::well_known::Rfc3339;
 
 /// The report's name in the output directory.
@@ -54,18 +54,10 @@ fn not_finished(summary: &Summary) -> Vec<TestResult> {
             (None, None) => "its turn had not come when this report was written",
         };
         TestResult {
-            id: id.clone(),
-            outcome: Outcome::NotRun,
-            message: Some(message.into()),
             duration_ms: running
                 .map_or(0, |running| summary.at_ms.saturating_sub(running.since_ms)),
             machine: running.map(|running| running.machine),
-            exit: None,
-            subtests: vec![],
-            stdout: None,
-            stderr: None,
-            kernel_log: None,
-            artifacts: vec![],
+            ..TestResult::not_run(id, message)
         }
     };
     summary.not_finished().map(result).collect()

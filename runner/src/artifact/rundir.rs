@@ -34,6 +34,9 @@ pub enum RunDirError {
         #[source]
         source: io::Error,
     },
+    /// It is a file.
+    #[error("the output directory {0} is not a directory: name another")]
+    NotADirectory(String),
     /// It has things in it that no run put there.
     #[error(
         "the output directory {0} is not empty and holds no earlier results: name another, or empty it"
@@ -81,8 +84,11 @@ impl RunDir {
     /// Uses the directory the user named: made if missing, results of an earlier run in it removed.
     ///
     /// # Errors
-    /// [`RunDirError::NotOurs`] rather than touching anything else; [`RunDirError::Io`].
+    /// [`RunDirError::NotADirectory`]; [`RunDirError::NotOurs`] rather than touching anything else; [`RunDirError::Io`].
     pub fn create_at(path: &Path) -> Result<Self, RunDirError> {
+        if path.exists() && !path.is_dir() {
+            return Err(RunDirError::NotADirectory(path.display().to_string()));
+        }
         fs::create_dir_all(path).map_err(io_error("make the directory", path))?;
         let mut entries = fs::read_dir(path).map_err(io_error("read", path))?;
         if entries.next().is_some() {

@@ -25,14 +25,20 @@ pub struct SelectArgs {
 /// `HOST=GUEST`.
 pub fn parse_share(text: &str) -> Result<(PathBuf, PathBuf), String> {
     let (host, guest) = text.split_once('=').ok_or("it has the form HOST=GUEST")?;
-    if host.is_empty() || !guest.starts_with('/') || guest == "/" {
+    if host.is_empty() || !guest.starts_with('/') || guest.trim_end_matches('/').is_empty() {
         return Err("it has the form HOST=GUEST, where GUEST is an absolute path and not / itself (that is --root)".into());
+    }
+    if guest.split('/').any(|part| part == "..") {
+        return Err("GUEST may not have .. in it".into());
     }
     Ok((host.into(), guest.into()))
 }
 
 /// `NAME=VALUE`, or `NAME` for the host's value.
 pub fn parse_env(text: &str) -> Result<(OsString, OsString), String> {
+    if text.is_empty() || text.starts_with('=') {
+        return Err("it has the form NAME=VALUE or NAME".into());
+    }
     let (name, value) = match text.split_once('=') {
         Some((name, value)) => (name, value.into()),
         None => {
@@ -43,9 +49,6 @@ pub fn parse_env(text: &str) -> Result<(OsString, OsString), String> {
             )
         }
     };
-    if name.is_empty() || name.contains('\0') {
-        return Err("it has the form NAME=VALUE or NAME".into());
-    }
     Ok((name.into(), value))
 }
 
@@ -62,6 +65,22 @@ pub fn parse_memory(text: &str) -> Result<u64, String> {
     match mib {
         Some(mib) if (64..=16 << 20).contains(&mib) => Ok(mib),
         _ => Err("it must be between 64M and 16384G".into()),
+    }
+}
+
+/// A number of virtual CPUs. 255 is what a machine without interrupt remapping can address.
+pub fn parse_cpus(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(cpus) if (1..=255).contains(&cpus) => Ok(cpus),
+        _ => Err("it is a number from 1 to 255".into()),
+    }
+}
+
+/// Seconds, more than none.
+pub fn parse_some_seconds(text: &str) -> Result<std::time::Duration, String> {
+    match parse_seconds(text)? {
+        std::time::Duration::ZERO => Err("it must be more than 0".into()),
+        seconds => Ok(seconds),
     }
 }
 
@@ -111,7 +130,7 @@ mod tests {
     #[test]
     fn shares_need_an_absolute_guest_path() {
         assert_eq!(parse_share("a=/b"), Ok(("a".into(), "/b".into())));
-        for wrong in ["a", "a=b", "=/b", "a=/"] {
+        for wrong in ["a", "a=b", "=/b", "a=/", "a=//", "a=/b/../c"] {
             assert!(parse_share(wrong).is_err(), "{wrong}");
         }
     }
@@ -131,5 +150,23 @@ mod tests {
             Err("it is a factor between 0.01 and 1000".into())
         );
         assert_eq!(parse_scale("8x"), Ok(8.0));
+    }
+
+    #[test]
+    fn a_variable_has_a_name() {
+        assert_eq!(parse_env("A=b=c"), Ok(("A".into(), "b=c".into())));
+        assert_eq!(parse_env("A="), Ok(("A".into(), "".into())));
+        for wrong in ["", "=", "=x", "RUNNER_IS_NOT_SET_ANYWHERE"] {
+            assert!(parse_env(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn cpus_are_counted_from_one() {
+        assert_eq!(parse_cpus("1"), Ok(1));
+        assert_eq!(parse_cpus("255"), Ok(255));
+        for wrong in ["0", "256", "-1", "two", ""] {
+            assert!(parse_cpus(wrong).is_err(), "{wrong}");
+        }
     }
 }

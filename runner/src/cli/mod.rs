@@ -2,6 +2,7 @@
 
 mod args;
 mod list;
+mod report;
 mod test;
 
 pub use args::SelectArgs;
@@ -19,7 +20,7 @@ struct Cli {
 }
 
 /// The end of `--help`: the statuses are an interface.
-const EXIT_STATUS: &str = "\
+pub const EXIT_STATUS: &str = "\
 Exit status:
     0  everything selected passed or was skipped, and at least one test passed
     1  the kernel is at fault: a test failed or timed out, a crash, a hang, a boot failure
@@ -35,6 +36,8 @@ enum Command {
     Test(Box<test::TestArgs>),
     /// Print what a selection means, without booting
     List(list::ListArgs),
+    /// Write junit.xml and results.json anew from the events of a run that was killed
+    Report(report::ReportArgs),
     #[command(name = "__child", hide = true)]
     Child(machine::ChildArgs),
 }
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Child(args) => return machine::run_child(&args),
         Command::Test(args) => test::run(&args),
         Command::List(args) => list::run(&args),
+        Command::Report(args) => report::run(&args),
     };
     match result {
         Ok(exit) => exit.into(),

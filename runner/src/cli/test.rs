@@ -1,8 +1,11 @@
 //! `runner test`.
 
 use super::{
-    Failure,
-    args::{SelectArgs, parse_env, parse_memory, parse_scale, parse_seconds, parse_share},
+    EXIT_STATUS, Failure,
+    args::{
+        SelectArgs, parse_cpus, parse_env, parse_memory, parse_scale, parse_seconds, parse_share,
+        parse_some_seconds,
+    },
 };
 use crate::{
     artifact::{RunDir, sealed_file},
@@ -14,6 +17,7 @@ use crate::{
     plan::{self, Boot, BootMethod, Selected},
     session::Settings,
 };
+use clap::builder::NonEmptyStringValueParser;
 use reports::{Event, Reports, RunInfo, TerminalOptions};
 use rustix::termios::isatty;
 use std::{
@@ -27,26 +31,27 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Arguments of `runner test`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS)]
 pub struct TestArgs {
     #[command(flatten)]
     select: SelectArgs,
     /// Additional module to load before the tests; repeatable
-    #[arg(long = "module", value_name = "NAME")]
+    #[arg(long = "module", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     modules: Vec<String>,
     /// Virtual CPUs
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=255))]
+    #[arg(long, value_name = "N", default_value = "2", value_parser = parse_cpus, allow_negative_numbers = true)]
     cpus: u32,
     /// Guest memory: 512M, 2G
-    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_memory)]
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_memory, allow_negative_numbers = true)]
     memory: u64,
     /// Time limit of every test, instead of its own (its settings file's, else 45 s for selftests, 300 s for commands); 0 for none
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, allow_negative_numbers = true)]
     timeout: Option<Duration>,
     /// Time limit from start to the first test
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_some_seconds, allow_negative_numbers = true)]
     boot_timeout: Duration,
     /// Factor on every time limit [default: 1 with KVM, 8 under software emulation, more for sanitizer kernels]
-    #[arg(long, value_name = "FACTOR", value_parser = parse_scale)]
+    #[arg(long, value_name = "FACTOR", value_parser = parse_scale, allow_negative_numbers = true)]
     timeout_scale: Option<f64>,
     /// Where the results go [default: runner-results/<UTC time>]
     #[arg(long, short, value_name = "DIR")]
@@ -86,6 +91,9 @@ pub struct TestArgs {
     verbose: bool,
 }
 
+/// The guest's init, a static program, as build.rs made it.
+const INIT: &[u8] = include_bytes!(env!("RUNNER_GUEST_INIT"));
+
 /// Bytes kept of each stream of a test.
 const OUTPUT_LIMIT: u64 = 16 << 20;
 
@@ -99,6 +107,10 @@ const ARTIFACTS: wire::ArtifactLimits = wire::ArtifactLimits {
 /// cache that trusts itself: nothing in a share can change from the guest's side.
 const MOUNT_OPTIONS: &str = "msize=512000,cache=loose,access=any";
 
+/// Room for `--append` in a kernel command line of 2047 bytes (`COMMAND_LINE_SIZE`), beside our own options and those
+/// that name memory-mapped devices.
+const MAX_APPEND: usize = 1024;
+
 /// Runs `runner test`.
 pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     let cancel = Cancel::install().map_err(host("catch signals"))?;
@@ -107,12 +119,22 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     let shares = args
         .shares
         .iter()
-        .map(|(from, to)| Ok((directory(from, "--share")?, to.clone())))
+        .map(|(from, to)| {
+            can_hold_a_mount(&root, to)?;
+            Ok((directory(from, "--share")?, to.clone()))
+        })
         .collect::<Result<Vec<_>, Failure>>()?;
-    let env = environment(&args.env);
+    let appended: usize = args.append.iter().map(|words| words.len() + 1).sum();
+    if appended > MAX_APPEND {
+        return Err(Failure::host(format!(
+            "--append holds {appended} bytes, and there is room for {MAX_APPEND}: the kernel takes no more than 2047 with what \
+             it is given anyway"
+        )));
+    }
 
     let image = plan::boot_image(args.select.kernel.as_deref(), &cwd)?;
     let engine = machine::choose(args.engine).map_err(|e| Failure::host(e.to_string()))?;
+    let env = environment(&args.env, engine.accelerator());
     let cache = cache_dir();
     let unpack = match args.boot {
         BootMethod::Auto => engine.accelerator() == Accelerator::Tcg,
@@ -164,7 +186,11 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     )?;
     let mut reports = Reports::create(run_dir.path(), terminal(args.verbose))
         .map_err(|e| Failure::host(error_chain(&e)))?;
-    let warnings = boot.warning.into_iter().chain(selected.warnings);
+    let advice = engine.advice().map(str::to_owned);
+    let warnings = advice
+        .into_iter()
+        .chain(boot.warning)
+        .chain(selected.warnings);
     let result = reports
         .emit(Event::RunStarted(info))
         .and_then(|()| {
@@ -183,14 +209,9 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
             )
         });
     result.map_err(|error| {
-        let full = if error.is_no_space() {
-            "; the disk is full: free some space, or name another place with --output"
-        } else {
-            ""
-        };
         Failure::host(format!(
-            "the run was stopped: {}{full}",
-            error_chain(&error)
+            "the run was stopped: {}",
+            dispatch::host_words(&error)
         ))
     })
 }
@@ -222,8 +243,7 @@ fn settle(
         .timeout_scale
         .unwrap_or_else(|| engine.accelerator().timeout_scale() * boot.slowness);
     let initramfs =
-        kernel::build_initramfs(include_bytes!(env!("RUNNER_GUEST_INIT")), &boot.modules)
-            .map_err(|e| Failure::host(error_chain(&e)))?;
+        kernel::build_initramfs(INIT, &boot.modules).map_err(|e| Failure::host(error_chain(&e)))?;
     let in_memory = host("keep the kernel in memory");
     let content = boot.loaded().content().map_err(&in_memory)?;
     let kernel = sealed_file("kernel", content).map_err(&in_memory)?;
@@ -320,7 +340,13 @@ fn terminal(verbose: bool) -> TerminalOptions {
 }
 
 /// The environment of every test: small and the same on every host; the user's additions win.
-fn environment(user: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
+fn environment(
+    user: &[(OsString, OsString)],
+    accelerator: Accelerator,
+) -> Vec<(OsString, OsString)> {
+    // By which selftests know that they must not measure (`tools/testing/selftests/net/lib.sh` and others).
+    let slow = [("KSFT_MACHINE_SLOW", "yes")].into_iter();
+    let slow = slow.filter(|_| accelerator == Accelerator::Tcg);
     let base = [
         (
             "PATH",
@@ -334,13 +360,31 @@ fn environment(user: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
         ("LANG", "C.UTF-8"),
     ];
     let kept = base
-        .iter()
+        .into_iter()
+        .chain(slow)
         .filter(|(name, _)| !user.iter().any(|(other, _)| other == name));
     let mut env: Vec<(OsString, OsString)> = kept
         .map(|(name, value)| (name.into(), value.into()))
         .collect();
     env.extend_from_slice(user);
     env
+}
+
+/// Refuses a place for a share that could not be made, a file or something below one.
+fn can_hold_a_mount(root: &Path, guest: &Path) -> Result<(), Failure> {
+    let below = guest.strip_prefix("/").unwrap_or(guest);
+    let in_the_way = below
+        .ancestors()
+        .map(|part| root.join(part))
+        .find(|path| path.exists() && !path.is_dir());
+    match in_the_way {
+        None => Ok(()),
+        Some(file) => Err(Failure::host(format!(
+            "--share to {}: {} is not a directory; name another place",
+            guest.display(),
+            file.display()
+        ))),
+    }
 }
 
 /// A host directory named by the user, absolute and without links.
@@ -387,5 +431,19 @@ impl Settings {
                 .collect(),
             _ => Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guests_init_is_a_small_static_program() {
+        assert!(INIT.starts_with(b"\x7fELF"));
+        assert!(INIT.len() < 1 << 20, "{} bytes", INIT.len());
+        let elf = object::File::parse(INIT).expect("an ELF file");
+        let dynamic = object::Object::dynamic_symbols(&elf).count();
+        assert_eq!(dynamic, 0, "it needs shared libraries");
     }
 }

@@ -3,5 +3,5 @@
 mod run;
 mod signals;
 
-pub use run::run;
+pub use run::{host_words, run};
 pub use signals::{Cancel, Interrupt};

@@ -42,7 +42,7 @@ impl KernelConfig {
 
     /// The configuration of `image`, from the first of these that has one: the image itself, the build tree
     /// it lies in (unless the tree has since been built as another release), `config-RELEASE` beside the image
-    /// and in `/boot`, `/lib/modules/RELEASE/config`, `/lib/modules/RELEASE/build/.config`.
+    /// and in `/boot`, then `config` and `build/.config` of the directories that may hold its modules.
     ///
     /// `cache_dir` keeps what was found in images, whose unpacking takes a second; it is made when needed.
     #[must_use]
@@ -79,15 +79,15 @@ impl KernelConfig {
             }
         }
         let named = format!("config-{}", image.release);
-        let modules = host.modules.join(&image.release);
-        [
-            image.path.with_file_name(&named),
-            host.boot.join(&named),
-            modules.join("config"),
-            modules.join("build/.config"),
-        ]
-        .iter()
-        .find_map(|path| Self::read(path))
+        let beside = [image.path.with_file_name(&named), host.boot.join(&named)];
+        let modules = host.modules_of(&image.path, &image.release);
+        let with_modules = modules
+            .iter()
+            .flat_map(|dir| [dir.join("config"), dir.join("build/.config")]);
+        beside
+            .into_iter()
+            .chain(with_modules)
+            .find_map(|path| Self::read(&path))
     }
 
     /// Reads a file; `None` when it is not there, cannot be read or is no configuration.

@@ -24,6 +24,28 @@ impl Default for HostPaths {
     }
 }
 
+impl HostPaths {
+    /// Where the modules of `image`, a kernel of that release, may be installed: in the package it was unpacked
+    /// with, `X/lib/modules/RELEASE` for `X/boot/vmlinuz-RELEASE`, or beside it for `X/lib/modules/RELEASE/vmlinuz`,
+    /// before the host's own.
+    pub(super) fn modules_of(&self, image: &Path, release: &str) -> Vec<PathBuf> {
+        let image = image.canonicalize().unwrap_or_else(|_| image.into());
+        let mut directories = Vec::new();
+        if let Some(dir) = image.parent() {
+            if dir.ends_with(release) {
+                directories.push(dir.into());
+            }
+            if let Some(package) = dir.parent().filter(|_| dir.ends_with("boot")) {
+                for modules in ["lib/modules", "usr/lib/modules"] {
+                    directories.push(package.join(modules).join(release));
+                }
+            }
+        }
+        directories.push(self.modules.join(release));
+        directories
+    }
+}
+
 /// Why there is no kernel to take.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum LocateError {
@@ -229,6 +251,31 @@ mod tests {
             touch(&path);
             assert_eq!(default_kernel_on(&host, &cwd, "6.1"), Ok(path));
         }
+    }
+
+    #[test]
+    fn modules_are_looked_for_in_the_package_of_the_image_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().canonicalize().unwrap();
+        let host = HostPaths::default();
+        let own = PathBuf::from("/lib/modules/6.1");
+        let places = |image: &str| {
+            touch(&top.join(image));
+            host.modules_of(&top.join(image), "6.1")
+        };
+        assert_eq!(
+            places("p/boot/vmlinuz-6.1"),
+            [
+                top.join("p/lib/modules/6.1"),
+                top.join("p/usr/lib/modules/6.1"),
+                own.clone()
+            ]
+        );
+        assert_eq!(
+            places("q/lib/modules/6.1/vmlinuz"),
+            [top.join("q/lib/modules/6.1"), own.clone()]
+        );
+        assert_eq!(places("elsewhere/vmlinuz-6.1"), [own]);
     }
 
     #[test]

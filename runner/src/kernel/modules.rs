@@ -1,7 +1,7 @@
 //! The modules of a kernel: where they are, what they need, and their bytes.
 
 use super::{
-    HostPaths,
+    HostPaths, KernelImage,
     compression::{Compression, ExpandError},
     config::built_release,
     modinfo::{self, ModInfo},
@@ -116,14 +116,21 @@ fn normal(name: &str) -> String {
 }
 
 impl ModuleIndex {
-    /// The modules of the kernel `release`: those of the build tree when it was built as that release and has
-    /// any, else those installed in `/lib/modules`. `None` when there is no list of modules.
+    /// The modules of a kernel: those of the build tree when it was built as the image's release and has any,
+    /// else those of the package that the image was unpacked with, else those installed in `/lib/modules`.
+    /// `None` when there is no list of modules.
     #[must_use]
-    pub fn find(release: &str, tree: Option<&Path>) -> Option<Self> {
-        Self::find_on(&HostPaths::default(), release, tree)
+    pub fn find(image: &KernelImage, tree: Option<&Path>) -> Option<Self> {
+        let installed = HostPaths::default().modules_of(&image.path, &image.release);
+        Self::find_in(&installed, &image.release, tree)
     }
 
-    pub(super) fn find_on(host: &HostPaths, release: &str, tree: Option<&Path>) -> Option<Self> {
+    /// The first of the directories `installed` that has a list counts.
+    pub(super) fn find_in(
+        installed: &[PathBuf],
+        release: &str,
+        tree: Option<&Path>,
+    ) -> Option<Self> {
         let tree = tree.filter(|tree| built_release(tree).as_deref() == Some(release));
         let from_tree = tree.and_then(|tree| {
             let list = read_list(&tree.join("modules.order"))?;
@@ -131,10 +138,12 @@ impl ModuleIndex {
         });
         from_tree
             .or_else(|| {
-                let dir = host.modules.join(release);
-                let list = read_list(&dir.join("modules.dep"))
-                    .or_else(|| read_list(&dir.join("modules.order")))?;
-                Some(Self::new(release, &dir, false, &list))
+                installed.iter().find_map(|dir| {
+                    // A package that was only unpacked has no modules.dep: that is depmod's work.
+                    let list = read_list(&dir.join("modules.dep"))
+                        .or_else(|| read_list(&dir.join("modules.order")))?;
+                    Some(Self::new(release, dir, false, &list))
+                })
             })
             .or_else(|| {
                 // A kernel that has everything built in has no list of modules, but may say what it has.

@@ -39,6 +39,7 @@ pub fn choose(choice: EngineChoice) -> Result<Box<dyn Engine>, NoEngine> {
                 program,
                 accelerator,
                 health.to_string(),
+                health.remedy(),
             )))
         }
     }

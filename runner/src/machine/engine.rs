@@ -14,6 +14,8 @@ pub trait Engine {
     fn accelerator(&self) -> Accelerator;
     /// Why this engine and accelerator were chosen, a plain fragment.
     fn reason(&self) -> &str;
+    /// What would make it better, if something would: a plain sentence.
+    fn advice(&self) -> Option<&str>;
     /// Builds and starts one machine.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ const SLOW: &[(&str, f64)] = &[
 pub fn image(named: Option<&Path>, cwd: &Path) -> Result<KernelImage, Failure> {
     let path: PathBuf = match named {
         Some(path) => path.into(),
-        None => kernel::default_kernel(cwd).map_err(|e| Failure::host(e.to_string()))?,
+        None => kernel::default_kernel(cwd).map_err(|e| Failure::cannot_judge(e.to_string()))?,
     };
     KernelImage::open(&path).map_err(|e| Failure::cannot_judge(error_chain(&e)))
 }
@@ -64,7 +64,7 @@ impl Boot {
     ) -> Result<Self, Failure> {
         let tree = kernel::tree_of(&image.path);
         let config = KernelConfig::find(&image, tree.as_deref(), cache_dir);
-        let index = ModuleIndex::find(&image.release, tree.as_deref());
+        let index = ModuleIndex::find(&image, tree.as_deref());
         let (config, index) = (config.as_ref(), index.as_ref());
         let possible = kernel::check(config, index, Transport::Pci).transports;
         let transport = wanted
@@ -96,7 +96,7 @@ impl Boot {
             None if names.is_empty() => Vec::new(),
             None => {
                 return Err(Failure::cannot_judge(format!(
-                    "no modules of {} were found, neither in its build tree nor in /lib/modules, and these are needed: {}",
+                    "no modules of {} were found, neither in its build tree nor beside the image's /boot nor in /lib/modules, and these are needed: {}",
                     image.release,
                     names.join(", ")
                 )));
@@ -131,7 +131,7 @@ impl Boot {
     /// What the machine loads, for reports.
     pub fn method(&self) -> &'static str {
         match (&self.unpacked, &self.image.format) {
-            (Some(_), _) => "vmlinux, unpacked from the bzImage",
+            (Some(_), _) => "unpacked bzImage",
             (None, kernel::Format::BzImage(_)) => "bzImage",
             (None, kernel::Format::Vmlinux(_)) => "vmlinux",
         }

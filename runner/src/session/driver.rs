@@ -63,6 +63,7 @@ impl<'a> Session<'a> {
             launched,
             release: String::new(),
             tests_done: 0,
+            taint: 0,
         };
         // It waits in the socket until init comes for it.
         if let Err(error) = session
@@ -90,7 +91,11 @@ impl<'a> Session<'a> {
         self.machine.kill();
         let reason = match &result {
             Ok(Ended::Completed) => "all tests are done".to_owned(),
-            Ok(Ended::MachineLost { reason, .. } | Ended::BootFailed(reason)) => reason.clone(),
+            Ok(
+                Ended::MachineLost { reason, .. }
+                | Ended::BootFailed(reason)
+                | Ended::EngineFailed(reason),
+            ) => reason.clone(),
             Ok(Ended::Cancelled) => "interrupted".to_owned(),
             Ok(Ended::Stopped) => "stopped at the first failure".to_owned(),
             Err(error) => error.to_string(),
@@ -105,9 +110,9 @@ impl<'a> Session<'a> {
         Ok(ended)
     }
 
-    fn drive<'t>(
+    fn drive(
         &mut self,
-        tests: &'t [Test],
+        tests: &[Test],
         queue: &mut VecDeque<usize>,
     ) -> Result<Ended, SessionError> {
         let mut state = State::Booting {
@@ -166,11 +171,12 @@ impl<'a> Session<'a> {
         let now = Instant::now();
         match state {
             State::Booting { deadline } if now >= deadline => {
-                self.back_traces(None)?;
+                // Before the back traces, which are not how far it came.
                 let last = self.console.last_line().map_or_else(
                     || "it printed nothing on its console".to_owned(),
                     |line| format!("the last line on its console: {line}"),
                 );
+                self.back_traces(None)?;
                 let time = seconds(self.settings.boot_timeout);
                 Ok(Step::End(Ended::BootFailed(format!(
                     "the machine was not ready within {time}; {last}"
@@ -204,7 +210,7 @@ impl<'a> Session<'a> {
                 }
             },
             State::Draining {
-                running,
+                mut running,
                 ended,
                 deadline,
             } => {
@@ -215,6 +221,9 @@ impl<'a> Session<'a> {
                         ended,
                         deadline,
                     }));
+                }
+                if !ended.unkillable.is_empty() {
+                    self.back_traces(Some(&mut running))?;
                 }
                 let verdict = self.finish(running, &TestEnd::Ended(&ended))?;
                 if self.settings.fail_fast && !verdict.outcome.is_good() {
@@ -247,6 +256,14 @@ impl<'a> Session<'a> {
         words: String,
     ) -> Result<Ended, SessionError> {
         match state {
+            State::Booting { .. }
+                if matches!(
+                    end,
+                    TestEnd::MachineGone(StopReason::EngineDied(_) | StopReason::InternalError(_))
+                ) =>
+            {
+                Ok(Ended::EngineFailed(words))
+            }
             State::Booting { .. } => {
                 self.klog
                     .continue_from_console(&self.console.tail(), None)
@@ -269,7 +286,7 @@ impl<'a> Session<'a> {
                 useful: self.tests_done > 0,
                 reason: words,
             }),
-            // The test had ended, and so it counts, unless the machine died of a panic: there is nobody else to blame.
+            // The test had ended, and so it counts, unless the guest took its machine down: there is nobody else to blame.
             State::Draining {
                 mut running, ended, ..
             } => {
@@ -277,7 +294,12 @@ impl<'a> Session<'a> {
                 self.klog
                     .continue_from_console(&tail, Some(&mut running.files.kernel_log))
                     .map_err(io_error(WRITE_LOG))?;
-                self.finish(running, &TestEnd::Ended(&ended))?;
+                let by_guest = matches!(
+                    end,
+                    TestEnd::MachineGone(StopReason::Reset | StopReason::PowerOff)
+                );
+                let ended = TestEnd::Ended(&ended);
+                self.finish(running, if by_guest { end } else { &ended })?;
                 Ok(Ended::MachineLost {
                     useful: true,
                     reason: words,

@@ -171,6 +171,7 @@ impl Session<'_> {
                 text: format!("{cpus} of {asked} CPUs came online"),
             })?;
         }
+        self.taint = ready.taint;
         let boot_ms = millis(self.launched.elapsed());
         self.reports.emit(Event::MachineReady {
             machine: self.number,

@@ -181,7 +181,9 @@ impl KernelLog {
             .map(|i| i + 1);
         let start = after_known.or_else(|| {
             lines.iter().position(|line| {
-                super::splat::console_line(line).is_some_and(|(usec, _)| usec > self.last_usec)
+                // A kernel that never got to its init has no record, and its first lines are of time 0.
+                super::splat::console_line(line)
+                    .is_some_and(|(usec, _)| usec > self.last_usec || self.remembered.is_empty())
             })
         });
         let Some(rest) = start

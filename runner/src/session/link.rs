@@ -121,6 +121,6 @@ impl Link {
     /// # Errors
     /// When the guest does not keep to the protocol.
     pub fn next(&mut self) -> Result<Option<GuestMessage>, LinkError> {
-        Ok(self.decoder.next()?)
+        Ok(self.decoder.next_message()?)
     }
 }

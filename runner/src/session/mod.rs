@@ -11,9 +11,9 @@ mod settings;
 mod splat;
 mod start;
 mod state;
+mod taint;
 mod triage;
 mod watchdog;
 
-pub use outcome::not_run;
 pub use settings::Settings;
 pub use state::{Ended, Session, SessionError};

@@ -3,12 +3,13 @@
 use super::{
     intake::read_piece,
     state::{Running, Session, SessionError, State, WRITE_LOG, io_error},
+    taint,
     triage::{self, Evidence, TestEnd, Verdict, signal_name},
 };
 use crate::machine::Control;
 use reports::{Event, SubtestResult, TestResult};
 use std::time::{Duration, Instant};
-use suites::{Outcome, TestId, ktap::Point};
+use suites::ktap::Point;
 use wire::ExitStatus;
 
 /// How long a hung machine gets to print its back traces, unscaled.
@@ -16,7 +17,10 @@ const LAST_WORDS: Duration = Duration::from_millis(750);
 
 impl Session<'_> {
     /// Asks a hung kernel for back traces of its CPUs and blocked tasks, and reads what comes.
-    pub fn back_traces(&mut self, running: Option<&mut Running<'_>>) -> Result<(), SessionError> {
+    pub fn back_traces(
+        &mut self,
+        mut running: Option<&mut Running<'_>>,
+    ) -> Result<(), SessionError> {
         for key in ['l', 'w'] {
             self.machine.control(Control::SysRq(key));
             let mut quiet_at = Instant::now() + self.settings.scaled(LAST_WORDS);
@@ -36,7 +40,10 @@ impl Session<'_> {
                 let got = read_piece(&mut self.console_port, |bytes| self.console.push(bytes))
                     .map_err(io_error("write the console log"))?;
                 // Both may still come and must not keep the wait from waiting.
-                read_piece(&mut self.klog_port, |bytes| self.klog.push(bytes, None))
+                let slice = running
+                    .as_mut()
+                    .map(|running| &mut running.files.kernel_log);
+                read_piece(&mut self.klog_port, |bytes| self.klog.push(bytes, slice))
                     .map_err(io_error(WRITE_LOG))?;
                 let _ = self.link.receive();
                 if got {
@@ -101,6 +108,18 @@ impl Session<'_> {
             );
             self.reports.emit(Event::Warning { text })?;
         }
+        if let Some(ended) = ended {
+            let new = taint::spelled(ended.taint & !self.taint);
+            self.taint = ended.taint;
+            if !new.is_empty() && !test.expects_splats {
+                let text = format!(
+                    "{}: the kernel is tainted since: {}",
+                    test.id,
+                    new.join(", ")
+                );
+                self.reports.emit(Event::Warning { text })?;
+            }
+        }
         self.reports.emit(Event::TestFinished(Box::new(TestResult {
             id: test.id.clone(),
             outcome: verdict.outcome,
@@ -139,26 +158,9 @@ impl Session<'_> {
             kernel_log,
             machine: Some(self.number),
             duration_ms: millis(running.started.elapsed()),
-            ..not_run(&running.test.id, "the run was interrupted while it ran")
+            ..TestResult::not_run(&running.test.id, "the run was interrupted while it ran")
         })))?;
         Ok(())
-    }
-}
-
-/// The result of a test that was not judged.
-pub fn not_run(id: &TestId, why: &str) -> TestResult {
-    TestResult {
-        id: id.clone(),
-        outcome: Outcome::NotRun,
-        message: Some(why.into()),
-        duration_ms: 0,
-        machine: None,
-        exit: None,
-        subtests: vec![],
-        stdout: None,
-        stderr: None,
-        kernel_log: None,
-        artifacts: vec![],
     }
 }
 

@@ -32,6 +32,8 @@ pub enum Ended {
     },
     /// Init never became ready: a plain sentence, and what the kernel log showed.
     BootFailed(String),
+    /// The machine's own process gave up before init was ready, which no kernel can be blamed for: a plain sentence.
+    EngineFailed(String),
     /// The run is to be given up.
     Cancelled,
     /// `--fail-fast`: a test was not good.
@@ -105,6 +107,8 @@ pub struct Session<'a> {
     pub launched: Instant,
     pub release: String,
     pub tests_done: u32,
+    /// The kernel's taint as last heard.
+    pub taint: u64,
 }
 
 /// What can go wrong while messages are taken in.

@@ -30,7 +30,7 @@ fn shown(options: TerminalOptions) -> String {
 #[test]
 fn plain_lines() {
     let expected = "\
-runner 0.1.0: linux 6.1.0-56-amd64 on qemu (tcg: /dev/kvm interprets guest code), 2 CPUs, 1024 MiB, time-outs x8
+runner 0.1.0: linux 6.1.0-56-amd64 (bzImage) on qemu (tcg: /dev/kvm interprets guest code), 2 CPUs, 1024 MiB, time-outs x8
       WARNING the kernel lacks CONFIG_POSIX_MQUEUE
          PASS [   0.512s] kselftest:timers:nanosleep (1 subtest: 1 passed)
          FAIL [   0.512s] kselftest:timers:posix_timers (2 subtests: 1 passed, 1 failed)

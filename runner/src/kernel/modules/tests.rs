@@ -8,21 +8,18 @@ const RELEASE: &str = "6.12.1-test+";
 
 struct World {
     dir: tempfile::TempDir,
-    host: HostPaths,
+    modules: PathBuf,
 }
 
 impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let host = HostPaths {
-            boot: dir.path().join("boot"),
-            modules: dir.path().join("modules"),
-        };
-        Self { dir, host }
+        let modules = dir.path().join("modules");
+        Self { dir, modules }
     }
 
     fn installed(&self) -> PathBuf {
-        self.host.modules.join(RELEASE)
+        self.modules.join(RELEASE)
     }
 
     /// Modules with their dependencies, installed with the suffix and packing of `pack`.
@@ -38,7 +35,8 @@ impl World {
     }
 
     fn find(&self) -> Option<ModuleIndex> {
-        ModuleIndex::find_on(&self.host, RELEASE, Some(&self.dir.path().join("tree")))
+        let tree = self.dir.path().join("tree");
+        ModuleIndex::find_in(&[self.installed()], RELEASE, Some(&tree))
     }
 
     fn order(&self, names: &[&str]) -> Vec<String> {
@@ -220,10 +218,24 @@ fn lists_without_depmod_and_without_modules_are_understood() {
 }
 
 #[test]
+fn the_first_place_that_has_a_list_counts() {
+    let world = World::new();
+    world.install(&[("one", "", "")], "", plain);
+    let package = world.dir.path().join("package");
+    let places = [package.clone(), world.installed()];
+    let found = || ModuleIndex::find_in(&places, RELEASE, None).unwrap();
+    fs::create_dir(&package).unwrap();
+    assert_eq!(found().dir(), world.installed());
+    fixture::write(&package.join("modules.order"), "kernel/fs/one.ko\n");
+    assert_eq!(found().dir(), package);
+}
+
+#[test]
 fn the_modules_of_real_kernels_resolve_as_depmod_says() {
     for path in fixture::installed_kernels() {
-        let release = KernelImage::open(&path).unwrap().release;
-        let index = ModuleIndex::find(&release, None).unwrap();
+        let image = KernelImage::open(&path).unwrap();
+        let release = image.release.clone();
+        let index = ModuleIndex::find(&image, None).unwrap();
         let wanted = [
             "virtio_pci",
             "virtio_console",

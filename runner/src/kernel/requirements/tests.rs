@@ -1,5 +1,5 @@
 use super::super::{
-    HostPaths, KernelImage,
+    KernelImage,
     fixture::{self, module},
 };
 use super::*;
@@ -34,11 +34,7 @@ fn index(files: &[&str], builtin: Option<&[&str]>) -> (tempfile::TempDir, Module
     if let Some(builtin) = builtin {
         fixture::write(&installed.join("modules.builtin"), list(builtin));
     }
-    let host = HostPaths {
-        boot: dir.path().into(),
-        modules: dir.path().into(),
-    };
-    let index = ModuleIndex::find_on(&host, RELEASE, None).unwrap();
+    let index = ModuleIndex::find_in(&[installed], RELEASE, None).unwrap();
     (dir, index)
 }
 
@@ -171,7 +167,7 @@ fn real_kernels_can_run_tests() {
     {
         let image = KernelImage::open(&path).unwrap();
         let config = KernelConfig::find(&image, None, None);
-        let modules = ModuleIndex::find(&image.release, None);
+        let modules = ModuleIndex::find(&image, None);
         let needs = check(config.as_ref(), modules.as_ref(), Transport::Pci);
         let text = explain(&needs.missing, config.as_ref(), modules.as_ref());
         assert!(needs.can_run(), "{}", text.unwrap_or_default());
@@ -199,8 +195,8 @@ fn make(tree: &std::path::Path, out: &std::path::Path, target: &str) {
 
 #[test]
 fn the_advice_makes_the_smallest_kernel_one_that_can_run_tests() {
-    let Some(tree) = std::env::var_os("RUNNER_TEST_LINUX") else {
-        println!("SKIP: RUNNER_TEST_LINUX names no kernel source tree");
+    let Some(tree) = std::env::var_os("RUNNER_TEST_LINUX_SOURCE") else {
+        println!("SKIP: RUNNER_TEST_LINUX_SOURCE names no kernel source tree");
         return;
     };
     let tree = std::path::PathBuf::from(tree);

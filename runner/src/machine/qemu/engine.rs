@@ -29,16 +29,23 @@ pub struct Qemu {
     program: PathBuf,
     accelerator: Accelerator,
     reason: String,
+    advice: Option<String>,
 }
 
 impl Qemu {
-    /// QEMU at `program`; `reason` says why this accelerator.
+    /// QEMU at `program`; `reason` says why this accelerator, `advice` how to get a better one.
     #[must_use]
-    pub fn new(program: PathBuf, accelerator: Accelerator, reason: String) -> Self {
+    pub fn new(
+        program: PathBuf,
+        accelerator: Accelerator,
+        reason: String,
+        advice: Option<String>,
+    ) -> Self {
         Self {
             program,
             accelerator,
             reason,
+            advice,
         }
     }
 }
@@ -54,6 +61,10 @@ impl Engine for Qemu {
 
     fn reason(&self) -> &str {
         &self.reason
+    }
+
+    fn advice(&self) -> Option<&str> {
+        self.advice.as_deref()
     }
 
     fn launch(&self, spec: &MachineSpec) -> Result<Launched, LaunchError> {

@@ -1,0 +1,201 @@
+//! The table of verdicts.
+
+use super::*;
+use suites::{OutputFormat, ktap::Parser};
+
+fn ktap(text: &str) -> Document {
+    let mut parser = Parser::new(OutputFormat::Auto);
+    parser.push(text.as_bytes());
+    parser.finish()
+}
+
+fn ended(status: ExitStatus) -> TestEnded {
+    TestEnded {
+        test: 1,
+        status,
+        timed_out: false,
+        duration_us: 1,
+        dropped: [0, 0],
+        artifacts_dropped: 0,
+        unkillable: vec![],
+        unfit: None,
+        taint: 0,
+        klog_seq: None,
+    }
+}
+
+fn judge_end(end: TestEnd<'_>, text: &str, findings: &Findings, console: &str) -> Verdict {
+    judge(&Evidence {
+        end,
+        ktap: &ktap(text),
+        findings,
+        limit: Some(Duration::from_secs(45)),
+        expects_splats: false,
+        console,
+    })
+}
+
+fn exit(status: i32, text: &str) -> (Outcome, String) {
+    let ended = ended(ExitStatus::Exited(status));
+    let verdict = judge_end(TestEnd::Ended(&ended), text, &Findings::default(), "");
+    (verdict.outcome, verdict.message.unwrap_or_default())
+}
+
+#[test]
+fn exit_status_alone_decides_without_results() {
+    assert_eq!(exit(0, "hello"), (Outcome::Pass, String::new()));
+    assert_eq!(exit(4, "").0, Outcome::Skip);
+    assert_eq!(exit(1, ""), (Outcome::Fail, "exit status 1".into()));
+    assert_eq!(exit(2, "").0, Outcome::Fail);
+    assert_eq!(exit(139, "").0, Outcome::Fail);
+}
+
+#[test]
+fn a_contradiction_is_a_failure_and_says_so() {
+    let failed = "TAP version 13\n1..2\nok 1 a\nnot ok 2 b\n";
+    for status in [0, 4] {
+        let (outcome, message) = exit(status, failed);
+        assert_eq!(outcome, Outcome::Fail);
+        assert!(
+            message.contains("contradicts") && message.contains('b'),
+            "{message}"
+        );
+    }
+    let (outcome, message) = exit(1, "TAP version 13\n1..1\nok 1 a\n");
+    assert_eq!(outcome, Outcome::Fail);
+    assert!(message.contains("contradicts"), "{message}");
+    let (outcome, message) = exit(0, "TAP version 13\n1..3\nok 1 a\n");
+    assert_eq!(outcome, Outcome::Fail);
+    assert!(message.contains("contradicts"), "{message}");
+}
+
+#[test]
+fn agreement_is_plain() {
+    assert_eq!(exit(0, "TAP version 13\n1..1\nok 1 a\n").0, Outcome::Pass);
+    assert_eq!(
+        exit(1, "TAP version 13\n1..1\nnot ok 1 a\n"),
+        (Outcome::Fail, "a failed".into())
+    );
+    assert_eq!(
+        exit(0, "TAP version 13\n1..1\nok 1 a # SKIP no device\n"),
+        (Outcome::Skip, "no device".into())
+    );
+    assert_eq!(
+        exit(0, "TAP version 13\n1..0 # SKIP not root\n"),
+        (Outcome::Skip, "not root".into())
+    );
+    assert_eq!(
+        exit(0, "TAP version 13\n1..1\nok 1 a # XFAIL known\n").0,
+        Outcome::ExpectedFail
+    );
+    assert_eq!(
+        exit(2, "TAP version 13\n1..1\nok 1 a # XFAIL known\n").0,
+        Outcome::ExpectedFail
+    );
+    assert_eq!(
+        exit(0, "TAP version 13\n1..2\nok 1 a # SKIP x\nok 2 b\n").0,
+        Outcome::Pass
+    );
+    assert_eq!(
+        exit(1, "TAP version 13\n1..2\nok 1 a\nBail out! no memory\n").0,
+        Outcome::Fail
+    );
+}
+
+#[test]
+fn signals_time_outs_and_survivors() {
+    let quiet = Findings::default();
+    let verdict = judge_end(
+        TestEnd::Ended(&ended(ExitStatus::Signaled(9))),
+        "",
+        &quiet,
+        "",
+    );
+    assert_eq!(
+        verdict,
+        Verdict::new(Outcome::Fail, "killed by signal 9 (SIGKILL)")
+    );
+    let mut late = ended(ExitStatus::Signaled(15));
+    late.timed_out = true;
+    let verdict = judge_end(TestEnd::Ended(&late), "", &quiet, "");
+    assert_eq!(
+        verdict,
+        Verdict::new(Outcome::TimeOut, "it did not end within 45 s")
+    );
+    late.unkillable = vec!["dd".into()];
+    assert_eq!(
+        judge_end(TestEnd::Ended(&late), "", &quiet, "").outcome,
+        Outcome::Hang
+    );
+    let missing = ended(ExitStatus::NotStarted("no such file: /x".into()));
+    assert_eq!(
+        judge_end(TestEnd::Ended(&missing), "", &quiet, "").outcome,
+        Outcome::HarnessError
+    );
+}
+
+fn ended_with(status: i32, findings: &Findings) -> Verdict {
+    let ended = ended(ExitStatus::Exited(status));
+    judge_end(TestEnd::Ended(&ended), "", findings, "")
+}
+
+#[test]
+fn a_kernel_that_oopsed_is_never_green() {
+    let oops = Findings {
+        panic: None,
+        oops: Some("BUG: unable to handle page fault".into()),
+    };
+    let ended = ended(ExitStatus::Exited(0));
+    let verdict = judge_end(TestEnd::Ended(&ended), "", &oops, "");
+    assert_eq!(verdict.outcome, Outcome::Fail);
+    assert!(verdict.message.expect("a reason").contains("page fault"));
+    let failed = ended_with(1, &oops);
+    assert_eq!(failed.outcome, Outcome::Fail);
+    assert!(failed.message.expect("a reason").contains("page fault"));
+    let expected = judge(&Evidence {
+        end: TestEnd::Ended(&ended),
+        ktap: &ktap(""),
+        findings: &oops,
+        limit: None,
+        expects_splats: true,
+        console: "",
+    });
+    assert_eq!(expected.outcome, Outcome::Pass);
+}
+
+#[test]
+fn the_ways_a_machine_goes_are_told_apart() {
+    let quiet = Findings::default();
+    let panic = Findings {
+        panic: Some("Kernel panic - not syncing: x".into()),
+        oops: None,
+    };
+    let gone = |reason: &StopReason, findings: &Findings, console: &str| {
+        judge_end(TestEnd::MachineGone(reason), "", findings, console).outcome
+    };
+    assert_eq!(gone(&StopReason::Reset, &panic, ""), Outcome::KernelCrash);
+    assert_eq!(gone(&StopReason::Reset, &quiet, ""), Outcome::KernelCrash);
+    assert_eq!(
+        gone(
+            &StopReason::Reset,
+            &quiet,
+            "[ 1.0] reboot: Restarting system\n"
+        ),
+        Outcome::Fail
+    );
+    assert_eq!(gone(&StopReason::PowerOff, &quiet, ""), Outcome::Fail);
+    assert_eq!(
+        gone(&StopReason::EngineDied("killed".into()), &quiet, ""),
+        Outcome::HarnessError
+    );
+    assert_eq!(
+        gone(&StopReason::InternalError("x".into()), &quiet, ""),
+        Outcome::HarnessError
+    );
+    let silent = judge_end(TestEnd::Silent(Duration::from_secs(15)), "", &quiet, "");
+    assert_eq!(silent.outcome, Outcome::Hang);
+    let standing = judge_end(TestEnd::Silent(Duration::from_secs(15)), "", &panic, "");
+    assert_eq!(standing.outcome, Outcome::KernelCrash);
+    let broken = judge_end(TestEnd::LinkBroken("rubbish"), "", &quiet, "");
+    assert_eq!(broken.outcome, Outcome::HarnessError);
+}
