@@ -8,8 +8,13 @@ pub struct SelectArgs {
     /// Kernel image, bzImage or vmlinux [default: arch/x86/boot/bzImage of the kernel tree we stand in, else the running host's in /boot]
     #[arg(long, value_name = "PATH")]
     pub kernel: Option<PathBuf>,
-    /// What to run: smoke[:CHECK], kselftest[:COLLECTION[:TEST]], exec:COMMAND; globs allowed, repeatable
-    #[arg(long = "suite", value_name = "SPEC", default_value = "smoke")]
+    /// What to run.
+    #[arg(
+        long = "suite",
+        value_name = "SPEC",
+        default_value = "smoke",
+        help = "What to run: smoke[:CHECK], kselftest[:COLLECTION[:TEST]], exec:COMMAND; globs allowed, repeatable"
+    )]
     pub suites: Vec<String>,
     /// What to leave out of it, in the same form; repeatable
     #[arg(long = "skip", value_name = "SPEC")]

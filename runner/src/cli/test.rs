@@ -53,8 +53,13 @@ pub struct TestArgs {
     /// Factor on every time limit [default: 1 with KVM, 8 under software emulation, more for sanitizer kernels]
     #[arg(long, value_name = "FACTOR", value_parser = parse_scale, allow_negative_numbers = true)]
     timeout_scale: Option<f64>,
-    /// Where the results go [default: runner-results/<UTC time>]
-    #[arg(long, short, value_name = "DIR")]
+    /// Where the results go.
+    #[arg(
+        long,
+        short,
+        value_name = "DIR",
+        help = "Where the results go [default: runner-results/<UTC time>]"
+    )]
     output: Option<PathBuf>,
     /// What builds the machine
     #[arg(long, value_enum, default_value_t = EngineChoice::Auto)]
