@@ -64,7 +64,12 @@ pub fn select(
         .as_ref()
         .zip(cache)
         .map(|(tree, cache)| cache.join("kselftest").join(key(tree.root())));
-    let kselftest = match (&args.kselftest, &tree, &build_dir) {
+    // Tests stand in it, and the guest may see it at no other path. What cannot be found is refused below.
+    let installed = args
+        .kselftest
+        .as_ref()
+        .map(|dir| dir.canonicalize().unwrap_or_else(|_| dir.clone()));
+    let kselftest = match (&installed, &tree, &build_dir) {
         (Some(dir), _, _) => Kselftest::Installed(dir),
         (None, Some(tree), Some(cache)) => Kselftest::Tree { tree, cache },
         (None, Some(_), None) => {
