@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 use rustix::process::Pid;
 use wire::{Bytes, Program, RunTest};
 
@@ -20,6 +20,8 @@ use crate::sys::{self, Image};
 /// A started process and the ends of its pipes that are read, both non-blocking.
 pub struct Started {
     pub pid: Pid,
+    /// Its process group; it may leave it.
+    pub group: Pid,
     pub stdout: File,
     pub stderr: File,
 }
@@ -37,10 +39,13 @@ pub fn start(run: &RunTest, extra: Vec<u8>, cgroup: Option<&Cgroup>) -> Result<S
     let stdin = no_input()?;
     let processes = cgroup.and_then(Cgroup::open_processes);
     let streams = [stdin.as_fd(), child_stdout.as_fd(), child_stderr.as_fd()];
-    let pid = sys::spawn(streams, || enter(&cwd, processes.as_ref()), &image)
+    // What a test may not be led into by accident: an `rm -rf /run` would walk the host's whole tree.
+    let hidden = matches!(run.program, Program::Exec(_)).then_some(wire::LOWER_ROOT);
+    let spawned = sys::spawn(streams, || enter(&cwd, processes.as_ref(), hidden), &image)
         .map_err(|e| Failure::new(format!("cannot start {name}: {}", reason(&name, &e))))?;
     Ok(Started {
-        pid,
+        pid: spawned.pid,
+        group: spawned.group,
         stdout,
         stderr,
     })
@@ -50,7 +55,7 @@ pub fn start(run: &RunTest, extra: Vec<u8>, cgroup: Option<&Cgroup>) -> Result<S
 ///
 /// The control group comes first, so that nothing is done outside of it. The directory comes before the
 /// mount table: its descriptor belongs to the old table, and the current directory is carried over.
-fn enter(cwd: &OwnedFd, processes: Option<&File>) -> io::Result<()> {
+fn enter(cwd: &OwnedFd, processes: Option<&File>, hidden: Option<&str>) -> io::Result<()> {
     if let Some(mut processes) = processes {
         let _ = processes.write_all(b"0\n");
     }
@@ -62,6 +67,9 @@ fn enter(cwd: &OwnedFd, processes: Option<&File>) -> io::Result<()> {
     if sys::own_mount_table().is_ok() {
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         let _ = mount_change("/", private);
+        if let Some(path) = hidden {
+            let _ = unmount(path, UnmountFlags::DETACH);
+        }
     }
     Ok(())
 }

@@ -146,40 +146,85 @@ impl Image {
     }
 }
 
+/// A started process.
+pub struct Spawned {
+    /// The process, a child of the caller.
+    pub pid: Pid,
+    /// Its process group, which it does not lead.
+    pub group: Pid,
+}
+
 /// Starts a process with these standard streams that calls `prepare` and then becomes `image`.
 ///
-/// `std::process::Command` would do, but for its size: it brings a map of the environment and a second way to
-/// start processes. The error is that of `prepare` or of executing `image`.
+/// `prepare` is called in a process in between that is gone when this returns: where it makes a session, the
+/// program is in it and leads neither it nor its process group, as under a shell. A leader could make no session
+/// or group of its own, which some tests have to.
+///
+/// `std::process::Command` would do, but for that and for its size. The error is that of `prepare` or of
+/// executing `image`.
 pub fn spawn(
     streams: [BorrowedFd<'_>; 3],
     prepare: impl FnOnce() -> io::Result<()>,
     image: &Image,
-) -> io::Result<Pid> {
+) -> io::Result<Spawned> {
     let (report, reporter) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     // SAFETY: the calling process has one thread (see the head of this file), so the copy of it holds no lock of
     // a thread that is gone, and may allocate and call what it likes.
-    let child = check(unsafe { libc::fork() })?;
-    if child == 0 {
-        let error = set_up(streams)
+    let between = check(unsafe { libc::fork() })?;
+    if between == 0 {
+        let error = match set_up(streams)
             .and_then(|()| prepare())
-            .map_or_else(|error| error, |()| image.execute());
-        let code = error.raw_os_error().unwrap_or(libc::EIO);
-        // Whoever started it finds out by the end of the pipe if this cannot be written.
-        let _ = rustix::io::write(&reporter, &code.to_ne_bytes());
-        // SAFETY: ends this copy of the process at once, without what the original registered for its own end.
-        unsafe { libc::_exit(127) }
+            .and_then(|()| sibling())
+        {
+            Ok(0) => image.execute(),
+            // A positive number is the program's process, a negative one an error.
+            Ok(pid) => leave(&reporter, pid),
+            Err(error) => error,
+        };
+        leave(&reporter, -error.raw_os_error().unwrap_or(libc::EIO))
     }
     drop(reporter);
-    let child = Pid::from_raw(child).expect("fork returns a positive number to the parent");
-    let mut code = [0; 4];
-    match std::fs::File::from(report).read_exact(&mut code) {
-        Ok(()) => {
-            let _ = waitpid(Some(child), WaitOptions::empty());
-            Err(io::Error::from_raw_os_error(i32::from_ne_bytes(code)))
+    let group = Pid::from_raw(between).expect("fork returns a positive number to the parent");
+    let _ = waitpid(Some(group), WaitOptions::empty());
+    let mut report = std::fs::File::from(report);
+    let (mut pid, mut error) = (None, None);
+    let mut number = [0; 4];
+    // Both ends are closed when the program runs or both processes are gone.
+    while report.read_exact(&mut number).is_ok() {
+        match i32::from_ne_bytes(number) {
+            negative @ ..0 => error = Some(io::Error::from_raw_os_error(-negative)),
+            number => pid = Pid::from_raw(number),
         }
-        // The pipe closed when the process became its program.
-        Err(_) => Ok(child),
     }
+    match (pid, error) {
+        (Some(pid), None) => Ok(Spawned { pid, group }),
+        (pid, error) => {
+            if let Some(pid) = pid {
+                let _ = waitpid(Some(pid), WaitOptions::empty());
+            }
+            Err(error.unwrap_or_else(|| io::ErrorKind::Interrupted.into()))
+        }
+    }
+}
+
+/// Forks a process that is a child of the caller's parent. Returns 0 in it.
+fn sibling() -> io::Result<libc::pid_t> {
+    let flags = libc::CLONE_PARENT | libc::SIGCHLD;
+    // SAFETY: without a stack of its own and without CLONE_VM this is a fork, of a process with one thread; what the
+    // C library caches of a process it looks up again when the program is executed, which is all that follows.
+    let result = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+    match libc::pid_t::try_from(result) {
+        Ok(pid) if pid >= 0 => Ok(pid),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Ends the calling process with a number for [`spawn`].
+fn leave(reporter: &OwnedFd, number: i32) -> ! {
+    // Whoever reads it finds out by the end of the pipe if this cannot be written.
+    let _ = rustix::io::write(reporter, &number.to_ne_bytes());
+    // SAFETY: ends this copy of the process at once, without what the original registered for its own end.
+    unsafe { libc::_exit(127) }
 }
 
 /// Gives the calling process its streams and an empty signal mask.

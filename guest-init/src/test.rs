@@ -40,6 +40,8 @@ pub struct Test {
     /// Its two streams, to wait for and to pass on.
     pub outputs: [Output; 2],
     pid: Pid,
+    /// The process group that it was started in.
+    group: Pid,
     began: Instant,
     grace: Duration,
     /// How and when its own process ended.
@@ -94,6 +96,7 @@ impl Test {
         Ok(Self {
             number: run.test,
             pid: started.pid,
+            group: started.group,
             began,
             grace: Duration::from_millis(run.grace_ms),
             end: None,
@@ -147,7 +150,7 @@ impl Test {
             Stage::Running { until: Some(until) } if now >= *until => {
                 self.timed_out = true;
                 // An error means that its process is no more, and the sweep comes by itself.
-                let _ = kill_process_group(self.pid, Signal::TERM);
+                let _ = kill_process_group(self.group, Signal::TERM);
                 self.stage = Stage::Ending {
                     until: now + self.grace,
                 };

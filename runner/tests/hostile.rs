@@ -116,12 +116,12 @@ fn nothing_that_a_test_writes_reaches_the_host() {
     let done = run
         .cwd(host.path())
         .sh("in-the-root", &format!("{attack}; cat moved; ls"))
-        .sh("below-the-root", &format!("cd /run/runner/root{path} && {{ {attack}; cat file full/file; }}"))
+        .sh("hidden", "ls -A /run/runner/root")
+        .arg("--env=ATTACK=".to_owned() + &format!("cd /run/runner/root{path} && {{ {attack}; cat file full/file; }}"))
+        .sh("below-the-root", r#"nsenter -t 1 -m sh -c "$ATTACK""#)
         .sh(
             "remounted",
-            &format!(
-                "mount -o remount,rw /run/runner/root; cd /run/runner/root{path} && {{ {attack}; cat file full/file; }}"
-            ),
+            r#"nsenter -t 1 -m sh -c "mount -o remount,rw /run/runner/root; $ATTACK""#,
         )
         .sh(
             "mounted-again",
@@ -139,6 +139,7 @@ fn nothing_that_a_test_writes_reaches_the_host() {
     // The root is theirs to write, across tests of one machine.
     let in_root = done.output("in-the-root", "stdout");
     assert!(in_root.starts_with("overwritten\n"), "{in_root}");
+    assert_eq!(done.output("hidden", "stdout"), "");
     for name in ["below-the-root", "remounted"] {
         assert_eq!(
             done.output(name, "stdout"),

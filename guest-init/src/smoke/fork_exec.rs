@@ -56,7 +56,7 @@ fn echo(code: u8, bytes: &[u8]) -> Result<(Option<i32>, Vec<u8>), Verdict> {
         environment: Vec::new(),
     };
     let streams = [stdin.as_fd(), stdout.as_fd(), rustix::stdio::stderr()];
-    let pid = sys::spawn(streams, || Ok(()), &image).or_fail("start a program")?;
+    let child = sys::spawn(streams, || Ok(()), &image).or_fail("start a program")?;
     drop((stdin, stdout));
     // The child answers only when it has read all, so this cannot wait for itself.
     let mut input = File::from(input);
@@ -66,7 +66,7 @@ fn echo(code: u8, bytes: &[u8]) -> Result<(Option<i32>, Vec<u8>), Verdict> {
     File::from(output)
         .read_to_end(&mut came)
         .or_fail("read from a pipe")?;
-    let ended = waitpid(Some(pid), WaitOptions::empty()).or_fail("wait for a program")?;
+    let ended = waitpid(Some(child.pid), WaitOptions::empty()).or_fail("wait for a program")?;
     Ok((ended.and_then(|(_, status)| status.exit_status()), came))
 }
 

@@ -191,7 +191,9 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     )?;
     let mut reports = Reports::create(run_dir.path(), terminal(args.verbose))
         .map_err(|e| Failure::host(error_chain(&e)))?;
-    let advice = engine.advice().map(str::to_owned);
+    let advice = engine
+        .advice()
+        .map(|advice| format!("without KVM everything takes about ten times as long: {advice}"));
     let warnings = advice
         .into_iter()
         .chain(boot.warning)
@@ -249,6 +251,13 @@ fn settle(
         .unwrap_or_else(|| engine.accelerator().timeout_scale() * boot.slowness);
     let initramfs =
         kernel::build_initramfs(INIT, &boot.modules).map_err(|e| Failure::host(error_chain(&e)))?;
+    let needed = boot.memory_needed(initramfs.len() as u64);
+    if args.memory < needed {
+        return Err(Failure::host(format!(
+            "--memory {}M is too little for this kernel and what goes with it: give it {needed}M or more",
+            args.memory
+        )));
+    }
     let in_memory = host("keep the kernel in memory");
     let content = boot.loaded().content().map_err(&in_memory)?;
     let kernel = sealed_file("kernel", content).map_err(&in_memory)?;

@@ -128,6 +128,17 @@ impl Boot {
         self.unpacked.as_ref().unwrap_or(&self.image)
     }
 
+    /// MiB of guest memory below which this kernel certainly does not come up: what it says it takes to unpack itself
+    /// (`init_size`, `Documentation/arch/x86/boot.rst`), the initramfs twice (packed and unpacked), and a little to run in.
+    pub fn memory_needed(&self, initramfs: u64) -> u64 {
+        const TO_RUN: u64 = 32 << 20;
+        let unpacking = match &self.image.format {
+            kernel::Format::BzImage(image) => u64::from(image.init_size),
+            kernel::Format::Vmlinux(_) => 0,
+        };
+        (unpacking + 2 * initramfs + TO_RUN).div_ceil(1 << 20)
+    }
+
     /// What the machine loads, for reports.
     pub fn method(&self) -> &'static str {
         match (&self.unpacked, &self.image.format) {

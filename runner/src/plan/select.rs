@@ -33,8 +33,9 @@ pub struct Selected {
     install: Option<InstallDir>,
 }
 
-/// Where the guest's init mounts file systems of its own, and so nothing of the host's can be seen.
-const HIDDEN: &[&str] = &["/dev", "/proc", "/sys", "/run"];
+/// Where the guest's init mounts file systems of its own, the last two without an overlay only, and so nothing of the
+/// host's can be seen.
+const HIDDEN: &[&str] = &["/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp"];
 
 /// Finds the tests that are asked for; builds selftests where that is needed.
 pub fn select(

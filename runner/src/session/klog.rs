@@ -49,6 +49,8 @@ pub struct KernelLog {
     awaited: Option<String>,
     in_slice: bool,
     findings: Findings,
+    /// What was found before the start marker of a test: while the machine booted, or between tests.
+    outside: Findings,
 }
 
 impl KernelLog {
@@ -63,6 +65,7 @@ impl KernelLog {
             awaited: None,
             in_slice: false,
             findings: Findings::default(),
+            outside: Findings::default(),
         }
     }
 
@@ -70,7 +73,7 @@ impl KernelLog {
     pub fn begin_test(&mut self, marker: String) {
         self.awaited = Some(marker);
         self.in_slice = false;
-        self.findings = Findings::default();
+        self.set_outside();
     }
 
     /// Closes the slice and says what was in it.
@@ -78,6 +81,19 @@ impl KernelLog {
         self.awaited = None;
         self.in_slice = false;
         std::mem::take(&mut self.findings)
+    }
+
+    /// What has been found so far was not the running test's doing.
+    fn set_outside(&mut self) {
+        let found = std::mem::take(&mut self.findings);
+        let Findings { panic, oops } = &mut self.outside;
+        *panic = panic.take().or(found.panic);
+        *oops = oops.take().or(found.oops);
+    }
+
+    /// What was found before the latest test and has not been asked for.
+    pub fn take_outside(&mut self) -> Findings {
+        std::mem::take(&mut self.outside)
     }
 
     /// What the running test's slice has shown so far, or the boot's before the first test.
@@ -129,7 +145,7 @@ impl KernelLog {
         self.last_usec = record.usec;
         if !self.in_slice && self.awaited.as_deref() == Some(&*record.text) {
             self.in_slice = true;
-            self.findings = Findings::default();
+            self.set_outside();
         }
         // A record with newlines is one record here and several lines, each stamped, on the console.
         for text in record.text.split('\n') {
@@ -355,6 +371,17 @@ mod tests {
         f.log.begin_test("m".into());
         f.push("1,2,2,-;BUG: y\n14,3,3,-;m\n");
         assert_eq!(f.log.end_test(), Findings::default());
+    }
+
+    #[test]
+    fn what_the_kernel_said_before_a_test_is_not_held_against_it() {
+        let mut f = Fixture::new();
+        f.push("4,1,1,-;BUG: at boot\n");
+        f.log.begin_test("m".into());
+        f.push("4,2,2,-;BUG: later\n14,3,3,-;m\n6,4,4,-;fine\n");
+        assert_eq!(f.log.end_test(), Findings::default());
+        assert_eq!(f.log.take_outside().oops.as_deref(), Some("BUG: at boot"));
+        assert_eq!(f.log.take_outside(), Findings::default());
     }
 
     #[test]

@@ -108,6 +108,13 @@ impl Session<'_> {
             );
             self.reports.emit(Event::Warning { text })?;
         }
+        if let Some(oops) = self.klog.take_outside().oops {
+            let text = format!(
+                "before {} started, while the machine booted or between tests, the kernel reported: {oops}",
+                test.id
+            );
+            self.reports.emit(Event::Warning { text })?;
+        }
         if let Some(ended) = ended {
             let new = taint::spelled(ended.taint & !self.taint);
             self.taint = ended.taint;
