@@ -74,6 +74,17 @@ fn a_real_kernel_that_is_cut_off_is_found_out() {
 }
 
 #[test]
+fn memory_that_cannot_be_enough_is_refused() {
+    let Some(kernel) = common::kernel() else {
+        return;
+    };
+    let place = Place::new();
+    let kernel = kernel.display().to_string();
+    let said = place.runner(["test", "--kernel", &kernel, "--memory", "64M"]);
+    said.assert(128, &["--memory 64M", "too little", "or more"]);
+}
+
+#[test]
 fn a_kernel_that_lacks_what_runs_need_is_named_with_the_remedy() {
     if !engine() {
         return;

@@ -82,4 +82,25 @@ fn a_killed_run_leaves_valid_reports_and_no_machine() {
     );
     assert_eq!(done.junit.counts()["not-run"], 2);
     assert_ne!(done.events.last().expect("events")["event"], "run-finished");
+
+    // The journal is enough to draw the others from.
+    let before = done.file("junit.xml");
+    for name in ["junit.xml", "results.json"] {
+        fs::remove_file(done.path(name)).expect("removed");
+    }
+    let drawn = std::process::Command::new(env!("CARGO_BIN_EXE_runner"))
+        .arg("report")
+        .arg(done.path(""))
+        .output()
+        .expect("started");
+    assert!(drawn.status.success(), "{drawn:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&drawn.stdout),
+        "the run was killed: tests without a result are listed as not run\n"
+    );
+    assert_eq!(
+        done.file("junit.xml").lines().count(),
+        before.lines().count()
+    );
+    done.check_agreement();
 }

@@ -225,7 +225,10 @@ fn a_test_finds_the_surroundings_it_was_promised() {
             "tty",
             "cat /dev/tty 2> /dev/null && echo there is one; tty; exit 0",
         )
-        .sh("session", "cut -d ' ' -f 6 /proc/$$/stat; echo $$")
+        .sh(
+            "session",
+            "cut -d ' ' -f 5,6 --output-delimiter='\n' /proc/$$/stat; echo $$",
+        )
         .sh(
             "directory",
             "pwd; cat beside; echo changed > beside; cat beside",
@@ -274,8 +277,15 @@ fn a_test_finds_the_surroundings_it_was_promised() {
     );
     assert_eq!(done.output("tty", "stdout"), "not a tty\n");
     let session = done.output("session", "stdout");
-    let (sid, pid) = session.trim().split_once('\n').expect("two lines");
-    assert_eq!(sid, pid, "its own session");
+    let [group, sid, pid] = session.lines().collect::<Vec<_>>()[..] else {
+        panic!("three lines: {session}");
+    };
+    assert_eq!(group, sid, "a session and group of its own");
+    assert_ne!(
+        sid, pid,
+        "which it does not lead, so that it can make others"
+    );
+    assert!(!["0", "1"].contains(&sid), "{session}");
     let cwd_said = format!("{}\nfrom the host\nchanged\n", cwd.path().display());
     assert_eq!(done.output("directory", "stdout"), cwd_said);
     let beside = fs::read_to_string(cwd.path().join("beside")).expect("still there");
