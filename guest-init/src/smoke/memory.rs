@@ -13,8 +13,8 @@ pub fn check(params: &Params) -> Checked {
     ensure((least..=given).contains(&total), || {
         format!("MemTotal is not between {least} and {given} KiB")
     })?;
-    // 16 MiB in the pattern of their own offsets, so that no two pages are alike.
-    const WORDS: usize = 2 * 1024 * 1024;
+    // 4 MiB in the pattern of their own offsets, so that no two pages are alike.
+    const WORDS: usize = 512 * 1024;
     let memory: Vec<u64> = (0..WORDS as u64).map(std::hint::black_box).collect();
     let wrong = memory
         .iter()

@@ -14,13 +14,13 @@ pub fn check(_: &Params) -> Checked {
         .ok_or_else(|| Verdict::Misuse("RUNNER_ARTIFACTS is not set".into()))?;
     let directory = Path::new(&directory).join("tmpfs");
     fs::create_dir(&directory).or_fail("make a directory")?;
-    mount_tmpfs(&directory, c"size=4m").map_err(|e| Verdict::Fail(e.to_string()))?;
+    mount_tmpfs(&directory, c"size=1m").map_err(|e| Verdict::Fail(e.to_string()))?;
 
     let (first, second) = (directory.join("first"), directory.join("second"));
-    let content: Vec<u8> = (0..1024 * 1024_u32).map(|n| (n % 251) as u8).collect();
-    fs::write(&first, &content).or_fail("write 1 MiB")?;
+    let content: Vec<u8> = (0..256 * 1024_u32).map(|n| (n % 251) as u8).collect();
+    fs::write(&first, &content).or_fail("write 256 KiB")?;
     fs::rename(&first, &second).or_fail("rename a file")?;
-    let read = fs::read(&second).or_fail("read 1 MiB")?;
+    let read = fs::read(&second).or_fail("read 256 KiB")?;
     ensure(read == content, || {
         "a file does not hold what was written".into()
     })?;
@@ -30,10 +30,10 @@ pub fn check(_: &Params) -> Checked {
     fs::remove_file(&second).or_fail("unlink a file")?;
     let gone = fs::metadata(&second).is_err_and(|e| e.kind() == ErrorKind::NotFound);
     ensure(gone, || "an unlinked file is still there".into())?;
-    let full = fs::write(&first, vec![0; 8 * 1024 * 1024]);
+    let full = fs::write(&first, vec![0; 2 * 1024 * 1024]);
     let refused = full.is_err_and(|e| e.kind() == ErrorKind::StorageFull);
-    ensure(refused, || "8 MiB go into a file system of 4 MiB".into())?;
-    println!("a tmpfs holds, renames and forgets 1 MiB, and keeps to its size");
+    ensure(refused, || "2 MiB go into a file system of 1 MiB".into())?;
+    println!("a tmpfs holds, renames and forgets 256 KiB, and keeps to its size");
 
     rustix::mount::unmount(&directory, rustix::mount::UnmountFlags::empty())
         .or_fail("unmount it")?;
