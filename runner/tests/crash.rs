@@ -149,7 +149,7 @@ fn lkdtm(what: &str) -> String {
 
 #[test]
 fn a_kernel_that_breaks_is_told_from_a_test_that_fails() {
-    let Some(kernel) = extra_kernel("-kst") else {
+    let Some(kernel) = extra_kernel("bzImage") else {
         return;
     };
     let done = Run::new()

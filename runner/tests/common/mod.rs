@@ -44,25 +44,23 @@ pub fn kernel() -> Option<PathBuf> {
     }
 }
 
-/// A `bzImage-*` of the directory `RUNNER_TEST_KERNELS` whose file name contains `part`, or `None` after a line that
+/// A file of the directory `RUNNER_TEST_KERNELS` whose name begins with `kind` and a dash, or `None` after a line that
 /// says why the test cannot run.
-pub fn extra_kernel(part: &str) -> Option<PathBuf> {
+pub fn extra_kernel(kind: &str) -> Option<PathBuf> {
     if !on_path("qemu-system-x86_64") {
         eprintln!("SKIP: qemu-system-x86_64 is not installed");
         return None;
     }
     let Some(directory) = std::env::var_os("RUNNER_TEST_KERNELS").filter(|d| !d.is_empty()) else {
-        eprintln!("SKIP: RUNNER_TEST_KERNELS names no directory with a kernel like {part}");
+        eprintln!("SKIP: RUNNER_TEST_KERNELS names no directory with a {kind}");
         return None;
     };
-    let found = names(Path::new(&directory))
-        .into_iter()
-        .find(|name| name.starts_with("bzImage-") && name.contains(part));
+    let found = names(Path::new(&directory)).into_iter().find(|name| {
+        name.strip_prefix(kind)
+            .is_some_and(|rest| rest.starts_with('-'))
+    });
     if found.is_none() {
-        eprintln!(
-            "SKIP: {} holds no kernel like {part}",
-            Path::new(&directory).display()
-        );
+        eprintln!("SKIP: {} holds no {kind}", Path::new(&directory).display());
     }
     found.map(|name| Path::new(&directory).join(name))
 }
