@@ -15,6 +15,8 @@ const MESSAGE_LINES: usize = 20;
 const OUTPUT_LINES: usize = 20;
 /// Lines of the kernel log: a splat with its stack is longer than what a test says of itself.
 const KERNEL_LOG_LINES: usize = 40;
+/// Lines shown before the one that says what happened.
+const LINES_BEFORE_CAUSE: usize = 2;
 /// Characters of a line.
 const LINE_MAX: usize = 500;
 /// Bytes of the end of a stream that are looked at.
@@ -31,8 +33,8 @@ pub(super) fn evidence(result: &TestResult, run_dir: &Path, streamed: bool) -> V
         return lines;
     }
     if !streamed {
-        lines.extend(end_of(&result.stderr, run_dir, "stderr", OUTPUT_LINES));
-        lines.extend(end_of(&result.stdout, run_dir, "stdout", OUTPUT_LINES));
+        lines.extend(end_of(&result.stderr, run_dir, "stderr", OUTPUT_LINES, ""));
+        lines.extend(end_of(&result.stdout, run_dir, "stdout", OUTPUT_LINES, ""));
     }
     if matches!(
         result.outcome,
@@ -43,13 +45,22 @@ pub(super) fn evidence(result: &TestResult, run_dir: &Path, streamed: bool) -> V
             run_dir,
             "kernel log",
             KERNEL_LOG_LINES,
+            message.lines().next().unwrap_or_default(),
         ));
     }
     lines
 }
 
 /// The last `max` lines of a stream under a heading; nothing for an empty one.
-fn end_of(output: &Option<OutputRef>, run_dir: &Path, what: &str, max: usize) -> Vec<String> {
+///
+/// Where `cause` is among the lines but not among the last, those from it on: a panic says most at its beginning.
+fn end_of(
+    output: &Option<OutputRef>,
+    run_dir: &Path,
+    what: &str,
+    max: usize,
+    cause: &str,
+) -> Vec<String> {
     let Some(output) = output else {
         return vec![];
     };
@@ -67,14 +78,19 @@ fn end_of(output: &Option<OutputRef>, run_dir: &Path, what: &str, max: usize) ->
     if lines.is_empty() {
         return vec![];
     }
-    let last = &lines[lines.len().saturating_sub(max)..];
-    let cut = excerpt.left_out > 0 || last.len() < lines.len();
-    let heading = if cut {
-        format!(
-            "--- {what}: the last {} lines of {} ---",
-            last.len(),
-            output.file
-        )
+    let at_end = lines.len().saturating_sub(max);
+    let caused = lines
+        .iter()
+        .position(|line| !cause.is_empty() && line.contains(cause))
+        .map(|index| index.saturating_sub(LINES_BEFORE_CAUSE))
+        .filter(|&index| index < at_end);
+    let from = caused.unwrap_or(at_end);
+    let last = &lines[from..lines.len().min(from + max)];
+    let count = last.len();
+    let heading = if caused.is_some() {
+        format!("--- {what}: {count} lines of {} ---", output.file)
+    } else if excerpt.left_out > 0 || from > 0 {
+        format!("--- {what}: the last {count} lines of {} ---", output.file)
     } else {
         format!("--- {what}: {} ---", output.file)
     };
@@ -112,6 +128,25 @@ mod tests {
         assert_eq!(lines[1], format!("{INDENT}line 9980"));
         assert_eq!(lines.len(), 21);
         assert_eq!(evidence(&result, dir.path(), true), [""; 0]);
+    }
+
+    #[test]
+    fn a_panic_is_shown_from_its_beginning() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let trace: String = (0..100).map(|n| format!("[ 1.0]  ? frame{n}\n")).collect();
+        let text = format!("[ 0.9] a\n[ 0.9] b\n[ 0.9] c\n[ 1.0] Kernel panic - x\n{trace}");
+        fs::write(dir.path().join("log"), text).expect("writable");
+        let mut result = testing::result(TestId::new("exec", "x"), Outcome::KernelCrash);
+        result.message = Some("Kernel panic - x".into());
+        result.kernel_log = testing::output("log");
+        let lines = evidence(&result, dir.path(), false);
+        assert_eq!(
+            lines[1],
+            format!("{INDENT}--- kernel log: 40 lines of log ---")
+        );
+        assert_eq!(lines[2], format!("{INDENT}[ 0.9] b"));
+        assert_eq!(lines[4], format!("{INDENT}[ 1.0] Kernel panic - x"));
+        assert_eq!(lines.len(), 2 + KERNEL_LOG_LINES);
     }
 
     #[test]
