@@ -82,6 +82,11 @@ fn memory_that_cannot_be_enough_is_refused() {
     let kernel = kernel.display().to_string();
     let said = place.runner(["test", "--kernel", &kernel, "--memory", "64M"]);
     said.assert(128, &["--memory 64M", "too little", "or more"]);
+    assert_eq!(
+        place.names(),
+        ["bzImage"],
+        "nothing is made for a run that is refused"
+    );
 }
 
 #[test]

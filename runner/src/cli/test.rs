@@ -12,7 +12,6 @@ use crate::{
     dispatch::{self, Cancel, Interrupt},
     error_chain,
     exit::{BootFailure, Exit},
-    kernel,
     machine::{self, Accelerator, Engine, EngineChoice, MachineSpec, ShareSpec, Transport},
     plan::{self, Boot, BootMethod, Selected},
     session::Settings,
@@ -96,9 +95,6 @@ pub struct TestArgs {
     verbose: bool,
 }
 
-/// The guest's init, a static program, as build.rs made it.
-const INIT: &[u8] = include_bytes!(env!("RUNNER_GUEST_INIT"));
-
 /// Bytes kept of each stream of a test.
 const OUTPUT_LIMIT: u64 = 16 << 20;
 
@@ -153,6 +149,14 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
         unpack,
         cache.as_deref(),
     )?;
+    // Before anything is built or an earlier result makes way.
+    let needed = boot.memory_needed();
+    if args.memory < needed {
+        return Err(Failure::host(format!(
+            "--memory {}M is too little for this kernel and what goes with it: give it {needed}M or more",
+            args.memory
+        )));
+    }
     let selected = plan::select(
         &args.select,
         &boot.image.path,
@@ -249,19 +253,10 @@ fn settle(
     let scale = args
         .timeout_scale
         .unwrap_or_else(|| engine.accelerator().timeout_scale() * boot.slowness);
-    let initramfs =
-        kernel::build_initramfs(INIT, &boot.modules).map_err(|e| Failure::host(error_chain(&e)))?;
-    let needed = boot.memory_needed(initramfs.len() as u64);
-    if args.memory < needed {
-        return Err(Failure::host(format!(
-            "--memory {}M is too little for this kernel and what goes with it: give it {needed}M or more",
-            args.memory
-        )));
-    }
     let in_memory = host("keep the kernel in memory");
     let content = boot.loaded().content().map_err(&in_memory)?;
     let kernel = sealed_file("kernel", content).map_err(&in_memory)?;
-    let initramfs = sealed_file("initramfs", initramfs.as_slice()).map_err(&in_memory)?;
+    let initramfs = sealed_file("initramfs", boot.initramfs.as_slice()).map_err(&in_memory)?;
 
     let mut specs = vec![ShareSpec {
         tag: wire::ROOT_TAG.into(),
@@ -445,19 +440,5 @@ impl Settings {
                 .collect(),
             _ => Vec::new(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_guests_init_is_a_small_static_program() {
-        assert!(INIT.starts_with(b"\x7fELF"));
-        assert!(INIT.len() < 1 << 20, "{} bytes", INIT.len());
-        let elf = object::File::parse(INIT).expect("an ELF file");
-        let dynamic = object::Object::dynamic_symbols(&elf).count();
-        assert_eq!(dynamic, 0, "it needs shared libraries");
     }
 }

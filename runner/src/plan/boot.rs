@@ -8,6 +8,9 @@ use crate::{
 };
 use std::path::{Path, PathBuf};
 
+/// The guest's init, a static program, as build.rs made it.
+const INIT: &[u8] = include_bytes!(env!("RUNNER_GUEST_INIT"));
+
 /// Everything a run knows about its kernel.
 pub struct Boot {
     /// The image.
@@ -16,8 +19,8 @@ pub struct Boot {
     unpacked: Option<KernelImage>,
     /// How virtio devices will be attached.
     pub transport: Transport,
-    /// Modules for the initramfs, name and content, in load order.
-    pub modules: Vec<(String, Vec<u8>)>,
+    /// What is unpacked as the first root: init, and the modules that it loads.
+    pub initramfs: Vec<u8>,
     /// What the kernel lacks and can do without, as text.
     pub warning: Option<String>,
     /// Factor on time limits for what the configuration makes slow.
@@ -102,6 +105,8 @@ impl Boot {
                 )));
             }
         };
+        let initramfs =
+            kernel::build_initramfs(INIT, &modules).map_err(|e| Failure::host(error_chain(&e)))?;
         let unpacked = if unpack {
             kernel::unpacked(&image, config, cache_dir)
         } else {
@@ -117,7 +122,7 @@ impl Boot {
             image,
             unpacked,
             transport,
-            modules,
+            initramfs,
             warning,
             slowness,
         })
@@ -130,13 +135,13 @@ impl Boot {
 
     /// MiB of guest memory below which this kernel certainly does not come up: what it says it takes to unpack itself
     /// (`init_size`, `Documentation/arch/x86/boot.rst`), the initramfs twice (packed and unpacked), and a little to run in.
-    pub fn memory_needed(&self, initramfs: u64) -> u64 {
+    pub fn memory_needed(&self) -> u64 {
         const TO_RUN: u64 = 32 << 20;
         let unpacking = match &self.image.format {
             kernel::Format::BzImage(image) => u64::from(image.init_size),
             kernel::Format::Vmlinux(_) => 0,
         };
-        (unpacking + 2 * initramfs + TO_RUN).div_ceil(1 << 20)
+        (unpacking + 2 * self.initramfs.len() as u64 + TO_RUN).div_ceil(1 << 20)
     }
 
     /// What the machine loads, for reports.
@@ -161,4 +166,18 @@ fn load(index: &ModuleIndex, names: &[&str]) -> Result<Vec<(String, Vec<u8>)>, F
             ))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guests_init_is_a_small_static_program() {
+        assert!(INIT.starts_with(b"\x7fELF"));
+        assert!(INIT.len() < 1 << 20, "{} bytes", INIT.len());
+        let elf = object::File::parse(INIT).expect("an ELF file");
+        let dynamic = object::Object::dynamic_symbols(&elf).count();
+        assert_eq!(dynamic, 0, "it needs shared libraries");
+    }
 }

@@ -76,13 +76,7 @@ impl Session<'_> {
         let findings = self.klog.end_test();
         let console = self.console.tail();
         let verdict = triage::judge(&Evidence {
-            end: match end {
-                TestEnd::Ended(ended) => TestEnd::Ended(ended),
-                TestEnd::MachineGone(reason) => TestEnd::MachineGone(reason),
-                TestEnd::Silent(silence) => TestEnd::Silent(*silence),
-                TestEnd::Overdue => TestEnd::Overdue,
-                TestEnd::LinkBroken(words) => TestEnd::LinkBroken(words),
-            },
+            end: *end,
             ktap: &document,
             findings: &findings,
             limit,

@@ -7,7 +7,7 @@ use suites::{Outcome, ktap::Document};
 use wire::{ExitStatus, TestEnded};
 
 /// How a test's time on a machine came to its end.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum TestEnd<'a> {
     /// Init said so.
     Ended(&'a TestEnded),
