@@ -1,8 +1,22 @@
 //! A KVM virtual machine monitor made for testing kernels.
 //!
-//! [`probe`] says whether KVM on this host is fit to run kernels, and if not, why and what helps.
+//! [`probe`] says whether KVM on this host is fit to run kernels, and if not, why and what helps. A machine is
+//! described by a [`config::VmConfig`], which is plain data, and talks to its owner through descriptors: its ports,
+//! its serial console, and a control socket ([`control`]).
 #![deny(unsafe_code)]
 
+pub mod boot;
+pub mod bus;
+pub mod config;
+pub mod control;
+pub mod debug;
+pub mod devices;
+pub mod irq;
 mod kvm;
+pub mod layout;
+pub mod memory;
+pub mod virtio;
+pub mod worker;
+pub mod x86;
 
 pub use kvm::{Fault, KvmHealth, probe};

@@ -1,0 +1,1 @@
+//! A read-only 9P2000.L file server that cannot leave its share.

@@ -1,0 +1,1 @@
+//! The MP table, for kernels without ACPI (Intel MultiProcessor Specification 1.4).

@@ -1,0 +1,5 @@
+//! Guest memory.
+
+mod ram;
+
+pub use ram::{GuestRam, RamError};

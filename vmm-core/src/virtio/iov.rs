@@ -1,0 +1,1 @@
+//! Descriptor chains as lists of host memory slices.

@@ -1,0 +1,10 @@
+//! Virtio (OASIS virtio 1.2): devices, queues and the two transports.
+
+pub mod console;
+pub mod device;
+pub mod iov;
+pub mod p9;
+pub mod rng;
+pub mod transport;
+
+pub use device::{ActivateError, Activation, DeviceQueue, Notifier, VirtioDevice};

@@ -1,0 +1,1 @@
+//! virtio-rng (virtio 1.2, 5.4).

@@ -1,0 +1,1 @@
+//! The buses that virtio devices sit on.

@@ -1,0 +1,1 @@
+//! One thread that owns a handler and waits for its events.
