@@ -11,6 +11,7 @@ use std::{
     net::Shutdown,
     os::unix::net::UnixStream,
     thread,
+    time::Duration,
 };
 use virtio_queue::QueueT;
 
@@ -33,6 +34,9 @@ fn with_console() -> (Console, UnixStream) {
 
 fn await_bytes(mut host: &UnixStream, expected: &[u8]) {
     let mut bytes = vec![0; expected.len()];
+    // Better a failure than a test that hangs.
+    host.set_read_timeout(Some(Duration::from_secs(20)))
+        .expect("not zero");
     host.read_exact(&mut bytes).expect("comes");
     assert!(bytes == expected);
 }
@@ -52,7 +56,7 @@ fn fill(driver: &mut Driver) -> Vec<u8> {
         sent.extend(bytes);
         let mut looks = 0..200;
         let taken = looks.find_map(|_| {
-            thread::sleep(std::time::Duration::from_millis(1));
+            thread::sleep(Duration::from_millis(1));
             driver.queues[TX1].take_used()
         });
         if taken.is_none() {
@@ -112,6 +116,24 @@ fn many_bytes_to_the_guest_fill_buffer_after_buffer() {
     }
     assert!(received == expected);
     writer.join().expect("no panic").expect("all written");
+}
+
+#[test]
+fn a_buffer_that_is_not_needed_is_kept() {
+    let (mut console, mut host) = link();
+    let mut driver = Driver::start(&mut console);
+    driver.open_ports(&[1]);
+    driver.queues[RX1].offer_buffer();
+    driver.queues[RX1].offer_buffer();
+    // Fills the first, and only looking again shows that there is nothing for the second.
+    let exact = pattern(BUFFER, 1);
+    host.write_all(&exact).expect("into the socket");
+    assert!(driver.queues[RX1].await_used() == exact);
+    // The device has looked again once it answers.
+    driver.queues[TX1].send(b"x");
+    await_bytes(&host, b"x");
+    host.write_all(b"second").expect("into the socket");
+    assert_eq!(driver.queues[RX1].await_used(), b"second");
 }
 
 #[test]

@@ -87,3 +87,6 @@ impl<'m> Port<'m> {
         (host, [rx, tx].into_iter().flatten().map(Ring::into_queue))
     }
 }
+
+#[cfg(test)]
+mod tests;
