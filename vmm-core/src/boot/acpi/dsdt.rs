@@ -143,7 +143,7 @@ fn add_generation_identifier(scope: &mut Vec<u8>) {
                 true,
                 vec![&If::new(
                     &Equal::new(&Arg(0), &gsi::EVENTS),
-                    vec![&Notify::new(&Path::new("\\_SB_.VGEN"), &GENERATION_CHANGED)],
+                    vec![&Notify::new(&Path::new("VGEN"), &GENERATION_CHANGED)],
                 )],
             ),
         ],
