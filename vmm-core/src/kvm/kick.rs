@@ -4,7 +4,10 @@
 //! `KVM_RUN`. So the signal needs no handler, is never delivered, and cannot come too early: pending, it ends the
 //! next `KVM_RUN` at once, after an exit that user space has just served was completed
 //! (`Documentation/virt/kvm/api.rst`, `KVM_RUN` and `KVM_SET_SIGNAL_MASK`).
-#![expect(unsafe_code, reason = "signals and one ioctl that kvm-ioctls does not have")]
+#![expect(
+    unsafe_code,
+    reason = "signals and one ioctl that kvm-ioctls does not have"
+)]
 
 use kvm_ioctls::{Error as Errno, VcpuFd};
 use std::{

@@ -1,5 +1,8 @@
 //! One vCPU: entering the guest, and serving its exits.
-#![expect(unsafe_code, reason = "fields of the shared page that kvm-ioctls does not give")]
+#![expect(
+    unsafe_code,
+    reason = "fields of the shared page that kvm-ioctls does not give"
+)]
 
 use super::{exit_name, kick};
 use crate::{bus::Bus, stats::Cause};
@@ -140,7 +143,10 @@ impl Access {
     /// # Safety
     /// The vCPU must be alive and not run again while the bytes are used, and this must be the only use of them: both
     /// so within one round of [`Vcpu::run`].
-    #[expect(clippy::mut_from_ref, reason = "the pointer is to memory shared with KVM")]
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "the pointer is to memory shared with KVM"
+    )]
     unsafe fn bytes(&self) -> &mut [u8] {
         // SAFETY: pointer and length are those of a slice that kvm-ioctls made, and the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.0, self.1) }

@@ -291,3 +291,6 @@ fn schedule_times(thread: Pid) -> (u64, u64) {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,7 +69,10 @@ const NEEDED: &[(Cap, &str)] = &[
     (Cap::IrqRouting, "interrupt routing (KVM_CAP_IRQ_ROUTING)"),
     (Cap::Irqfd, "irqfd (KVM_CAP_IRQFD)"),
     (Cap::Ioeventfd, "ioeventfd (KVM_CAP_IOEVENTFD)"),
-    (Cap::SignalMsi, "message-signalled interrupts (KVM_CAP_SIGNAL_MSI)"),
+    (
+        Cap::SignalMsi,
+        "message-signalled interrupts (KVM_CAP_SIGNAL_MSI)",
+    ),
     (Cap::UserMemory, "memory slots (KVM_CAP_USER_MEMORY)"),
     (Cap::SetTssAddr, "TSS address (KVM_CAP_SET_TSS_ADDR)"),
     (Cap::Pit2, "interval timer (KVM_CAP_PIT2)"),
@@ -171,8 +174,7 @@ impl Vm {
             .fd
             .create_vcpu(u64::from(id))
             .map_err(call("create a vCPU"))?;
-        vcpu.set_cpuid2(cpuid)
-            .map_err(call("set a vCPU's CPUID"))?;
+        vcpu.set_cpuid2(cpuid).map_err(call("set a vCPU's CPUID"))?;
         kick::let_kick_interrupt(&vcpu).map_err(call("set a vCPU's signal mask"))?;
         Ok(vcpu)
     }

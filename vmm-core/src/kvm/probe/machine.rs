@@ -13,9 +13,7 @@ use kvm_bindings::{
     KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, kvm_regs, kvm_segment, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Error as Errno, Kvm, VcpuExit, VcpuFd, VmFd};
-use std::{
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
 // Intel SDM volume 3, sections 2.5 "Control Registers" and 2.2.1 "Extended Feature Enable Register".
