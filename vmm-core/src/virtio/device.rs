@@ -12,6 +12,7 @@
 //!           deactivate
 //! ```
 
+use super::ring::QueueCounters;
 use crate::memory::GuestRam;
 use std::{io, sync::Arc};
 use virtio_queue::Queue;
@@ -68,8 +69,10 @@ pub struct DeviceQueue {
     pub index: u16,
     /// The rings.
     pub queue: Queue,
-    /// Readable when the driver has notified it.
+    /// Readable when the driver has notified it; reading it never blocks.
     pub kick: EventFd,
+    /// What is counted of it; shared with the transport, and the same through resets.
+    pub counters: Arc<QueueCounters>,
 }
 
 /// How a device tells its driver. It never sees which interrupt that is.
