@@ -14,7 +14,10 @@
 //! | `\_S5_` | | `drivers/acpi/sleep.c` |
 
 use super::{Platform, VirtioBus, pci, table::table};
-use crate::layout::{self, gsi, port};
+use crate::{
+    devices::acpi_power::S5_TYPE,
+    layout::{self, gsi, port},
+};
 use acpi_tables::{
     Aml,
     aml::{
@@ -25,8 +28,6 @@ use acpi_tables::{
 
 /// Revision of the table: integers have 64 bits.
 const REVISION: u8 = 2;
-/// Sleep type of "soft off", which goes into the sleep control register.
-pub(super) const SLEEP_TYPE_OFF: u8 = 5;
 /// `_STA`: present, enabled, shown, working.
 const PRESENT: u8 = 0xf;
 /// Notification value: the generation identifier changed.
@@ -54,7 +55,7 @@ pub(super) fn build(platform: &Platform<'_>) -> Vec<u8> {
     let mut body = Scope::raw("_SB_".into(), scope);
     Name::new(
         "_S5_".into(),
-        &Package::new(vec![&SLEEP_TYPE_OFF, &SLEEP_TYPE_OFF, &0_u8, &0_u8]),
+        &Package::new(vec![&S5_TYPE, &S5_TYPE, &0_u8, &0_u8]),
     )
     .to_aml_bytes(&mut body);
     table(*b"DSDT", REVISION, &body)
@@ -78,6 +79,7 @@ fn add_serial_port(scope: &mut Vec<u8>) {
     .to_aml_bytes(scope);
 }
 
+/// The clock, without its interrupt line, which never rises: Linux then has no alarms rather than broken ones.
 fn add_clock(scope: &mut Vec<u8>) {
     Device::new(
         "RTC_".into(),
@@ -85,7 +87,7 @@ fn add_clock(scope: &mut Vec<u8>) {
             &Name::new("_HID".into(), &EISAName::new("PNP0B00")),
             &Name::new(
                 "_CRS".into(),
-                &ResourceTemplate::new(vec![&IO::new(port::RTC, port::RTC, 1, 2), &edge(gsi::RTC)]),
+                &ResourceTemplate::new(vec![&IO::new(port::RTC, port::RTC, 1, 2)]),
             ),
         ],
     )

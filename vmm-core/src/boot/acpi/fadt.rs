@@ -4,14 +4,14 @@ use super::{
     image::bytes_of,
     table::{OEM_ID, OEM_REVISION, OEM_TABLE_ID},
 };
-use crate::layout::port;
+use crate::{
+    devices::{acpi_power, rtc},
+    layout::port,
+};
 use acpi_tables::{
     fadt::{FADTBuilder, Flags},
     gas::{AccessSize, AddressSpace, GAS},
 };
-
-/// What has to be written to the reset register for a reset.
-const RESET_VALUE: u8 = 1;
 
 /// `IAPC_BOOT_ARCH` (ACPI 6.5, table 5.11): no VGA. The bits for ISA devices and an i8042 are clear, so that nobody
 /// probes for them: the serial port and the clock are in the DSDT. The bit against MSI is clear.
@@ -30,19 +30,20 @@ pub(super) fn build(dsdt: u64) -> Vec<u8> {
         .flag(Flags::PwrButton)
         .flag(Flags::SlpButton);
     fadt.iapc_boot_arch = BOOT_ARCHITECTURE.into();
-    fadt.sleep_control_reg = byte_port(port::ACPI);
-    fadt.sleep_status_reg = byte_port(port::ACPI + 1);
-    fadt.reset_reg = byte_port(port::ACPI + 2);
-    fadt.reset_value = RESET_VALUE;
+    fadt.sleep_control_reg = power_register(acpi_power::SLEEP_CONTROL);
+    fadt.sleep_status_reg = power_register(acpi_power::SLEEP_STATUS);
+    fadt.reset_reg = power_register(acpi_power::RESET);
+    fadt.reset_value = acpi_power::RESET_VALUE;
+    fadt.century = rtc::CENTURY;
     bytes_of(&fadt.finalize())
 }
 
-fn byte_port(port: u16) -> GAS {
+fn power_register(offset: u64) -> GAS {
     GAS::new(
         AddressSpace::SystemIo,
         8,
         0,
         AccessSize::ByteAccess,
-        u64::from(port),
+        u64::from(port::ACPI) + offset,
     )
 }
