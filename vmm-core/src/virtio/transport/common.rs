@@ -255,11 +255,6 @@ impl Common {
             .collect()
     }
 
-    /// Whether the device is working.
-    pub(super) fn is_active(&self) -> bool {
-        self.active
-    }
-
     /// Queues that are worked on, with their kicks.
     pub(super) fn working(&self) -> impl Iterator<Item = (u16, &EventFd)> {
         (0..)

@@ -4,5 +4,7 @@ mod common;
 mod doorbells;
 pub mod mmio;
 mod notifier;
+pub mod pci;
 
 pub use mmio::MmioTransport;
+pub use pci::PciRoot;
