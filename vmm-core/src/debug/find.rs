@@ -1,7 +1,7 @@
 //! From a place in memory to a ring buffer that can be read.
 
 use super::{
-    PhysicalMemory, Paging,
+    Paging, PhysicalMemory,
     paging::{translate, walk},
     records::{self, is_there},
     ring::{Layout, Ring},
@@ -21,6 +21,9 @@ const DIRECT_ALIGN: u64 = 1 << 30;
 
 /// Most alignments that are tried for a ring in the mapping of all memory: 1 TiB.
 const MAX_DIRECT: u64 = 1024;
+
+/// Most alignments that are read in full: where the descriptors seem to be there. One is right.
+const MAX_VIEWS: usize = 4;
 
 /// Where `_text` is linked: [`KERNEL_MAP`] and the default of `CONFIG_PHYSICAL_START`, which KASLR needs.
 const LINKED_AT: u64 = KERNEL_MAP + 0x100_0000;
@@ -78,16 +81,16 @@ pub(super) fn guessed(
     ring: &Ring,
     layout: &Layout,
 ) -> Option<Candidate> {
-    let read = |map: Map| {
+    let shown = |map: Map| {
         let view = View { mem, map };
-        if !is_there(&view, layout, ring) {
-            return None;
-        }
+        is_there(&view, layout, ring).then_some(view)
+    };
+    let read = |view: View| {
         let found = records::read(&view, layout, ring);
         found.consistent.then_some(found.records)
     };
     if let Some(paging) = paging
-        && let Some(records) = read(Map::Tables(paging))
+        && let Some(records) = shown(Map::Tables(paging)).and_then(read)
     {
         return Some(Candidate {
             records,
@@ -96,7 +99,9 @@ pub(super) fn guessed(
         });
     }
     let records = alignments(mem, address, ring.descs)
-        .find_map(|physical| read(Map::Linear(physical.wrapping_sub(ring.descs))))?;
+        .filter_map(|physical| shown(Map::Linear(physical.wrapping_sub(ring.descs))))
+        .take(MAX_VIEWS)
+        .find_map(read)?;
     Some(Candidate {
         records,
         place: None,

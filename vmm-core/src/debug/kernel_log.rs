@@ -1,7 +1,7 @@
 //! The kernel log out of guest memory.
 
 use super::{
-    PhysicalMemory, Paging,
+    Paging, PhysicalMemory,
     find::{Candidate, guessed, told},
     scan::scan,
 };
@@ -20,13 +20,17 @@ pub struct Found {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
     /// Nothing in memory looks like one.
-    #[error("no printk ring buffer in {touched} bytes of guest memory: no kernel ran, or one before 5.10")]
+    #[error(
+        "no printk ring buffer in {touched} bytes of guest memory: no kernel ran, or one before 5.10"
+    )]
     NotFound {
         /// Bytes of guest memory that may hold anything.
         touched: u64,
     },
     /// Something does, and leads nowhere.
-    #[error("{infos} vmcoreinfo pages and {rings} likely printk ring buffers in guest memory, and none can be read")]
+    #[error(
+        "{infos} vmcoreinfo pages and {rings} likely printk ring buffers in guest memory, and none can be read"
+    )]
     Unreadable {
         /// Pages of vmcoreinfo.
         infos: usize,
@@ -57,9 +61,7 @@ pub fn kernel_log(mem: &dyn PhysicalMemory, paging: Option<Paging>) -> Result<Fo
             places
                 .rings
                 .iter()
-                .filter_map(|(address, ring, layout)| {
-                    guessed(mem, paging, *address, ring, layout)
-                })
+                .filter_map(|(address, ring, layout)| guessed(mem, paging, *address, ring, layout))
                 .chain(told),
         ),
     };

@@ -4,6 +4,8 @@
 //! walked, nothing recurses, and what cannot be read is left out.
 
 mod find;
+#[cfg(test)]
+mod fixture;
 mod kernel_log;
 mod paging;
 mod physical;

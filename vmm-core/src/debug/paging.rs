@@ -112,3 +112,6 @@ pub(super) fn walk(mem: &dyn PhysicalMemory, paging: &Paging, address: u64) -> O
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,8 @@
 //! Guest-physical memory, of a running machine or of a dump.
 
-use crate::{
-    layout::Area,
-    memory::GuestRam,
-};
+use crate::{layout::Area, memory::GuestRam};
 use rustix::fs::{SeekFrom, seek};
-use vm_memory::{
-    Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryRegion, GuestRegionMmap,
-};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryRegion, GuestRegionMmap};
 
 /// Guest-physical memory that can be read.
 pub trait PhysicalMemory {
@@ -37,7 +32,7 @@ impl PhysicalMemory for GuestRam {
 
     /// Pages that the guest never touched are left out: reading them would allocate them.
     fn areas(&self) -> Vec<Area> {
-        self.memory().iter().flat_map(|r| touched(r)).collect()
+        self.memory().iter().flat_map(touched).collect()
     }
 }
 
@@ -93,7 +88,7 @@ mod tests {
                 .write_obj(7u64, GuestAddress(address))
                 .expect("RAM");
         }
-        let page = |start, pages| Area {
+        let page = |start, pages: u64| Area {
             start,
             len: pages * 4096,
         };

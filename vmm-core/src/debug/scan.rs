@@ -14,7 +14,7 @@ const PAGE: usize = 4096;
 
 /// Most places of a kind that are kept. A kernel has one page of vmcoreinfo and two rings; copies of its image's
 /// initial data may lie around, and guests of the guest have theirs.
-const MAX_PLACES: usize = 64;
+const MAX_PLACES: usize = 32;
 
 /// What was found, by guest-physical address, ascending.
 #[derive(Debug, Default)]
