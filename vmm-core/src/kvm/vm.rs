@@ -46,6 +46,9 @@ pub enum KvmError {
         #[source]
         source: Errno,
     },
+    /// A model-specific register was refused.
+    #[error("cannot set the vCPU's model-specific register {0:#x}")]
+    Msr(u32),
     /// The machine itself cannot be created because something else has the processor's virtualization.
     #[error(
         "cannot create a virtual machine: the processor's virtualization is in use by another hypervisor (VirtualBox or VMware?)"
@@ -59,7 +62,7 @@ fn remedy(health: &KvmHealth) -> String {
         .map_or_else(String::new, |remedy| format!(" ({remedy})"))
 }
 
-pub(super) fn call(action: &'static str) -> impl Fn(Errno) -> KvmError {
+pub(crate) fn call(action: &'static str) -> impl Fn(Errno) -> KvmError {
     move |source| KvmError::Call { action, source }
 }
 
