@@ -24,7 +24,7 @@ use crate::{
     virtio::{
         VirtioDevice,
         console::Console,
-        p9::P9,
+        p9::{P9, TagTooLong},
         rng::Rng,
         transport::{MmioTransport, PciRoot},
     },
@@ -32,10 +32,11 @@ use crate::{
 };
 use kvm_bindings::{KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_USE_HW_BP, kvm_guest_debug};
 use kvm_ioctls::VcpuFd;
+use ninep::{Limits, Server};
 use std::{
     fs::File,
     io,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, atomic::Ordering},
 };
 use vm_memory::{Bytes, GuestAddress};
 
@@ -83,6 +84,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A host directory.
+    #[error("cannot share a directory")]
+    Share(#[from] ninep::OpenError),
+    /// A mount tag.
+    #[error(transparent)]
+    Tag(#[from] TagTooLong),
     /// What the machine's own threads and descriptors need.
     #[error("cannot set up the monitor")]
     Monitor(#[source] io::Error),
@@ -136,7 +143,10 @@ impl Virtio {
             Self::Pci(root) => root.counters(),
             Self::Mmio(devices) => devices.iter().flat_map(|d| d.counters()).collect(),
         };
-        counters.iter().map(|counter| counter.statistics()).collect()
+        counters
+            .iter()
+            .map(|counter| counter.statistics())
+            .collect()
     }
 }
 
@@ -173,12 +183,14 @@ pub(crate) fn assemble(
         rsdp,
     )?;
 
-    let cpuid = x86::cpuid::policy(
-        &vm.supported_cpuid()?,
-        &config.cpus,
-        vm.has_tsc_deadline(),
-    )?;
-    let buses = Arc::new(Buses { ports, mmio });
+    let cpuid = x86::cpuid::policy(&vm.supported_cpuid()?, &config.cpus, vm.has_tsc_deadline())?;
+    // Choosing the register to access has no effect before the access, and the kernel chooses each time.
+    let coalesced = vm.coalesce(port::PCI_CONFIG, 4).then(Mutex::default);
+    let buses = Arc::new(Buses {
+        ports,
+        mmio,
+        coalesced,
+    });
     let mut all = vec![];
     for id in 0..vcpus {
         let apic_id = x86::topology::apic_id(&config.cpus, id);
@@ -228,10 +240,25 @@ fn platform_devices(
     };
     let devices: [(&'static str, u16, u64, Arc<dyn BusDevice>); 7] = [
         ("serial", port::COM1, 8, serial.clone()),
-        ("i8042", port::I8042_DATA, 1, Arc::new(I8042::new(end.clone()))),
-        ("i8042", port::I8042_COMMAND, 1, Arc::new(I8042::new(end.clone()))),
+        (
+            "i8042",
+            port::I8042_DATA,
+            1,
+            Arc::new(I8042::new(end.clone())),
+        ),
+        (
+            "i8042",
+            port::I8042_COMMAND,
+            1,
+            Arc::new(I8042::new(end.clone())),
+        ),
         ("rtc", port::RTC, 2, Arc::new(Rtc::new())),
-        ("pvpanic", port::PVPANIC, 1, Arc::new(Pvpanic::new(panicked))),
+        (
+            "pvpanic",
+            port::PVPANIC,
+            1,
+            Arc::new(Pvpanic::new(panicked)),
+        ),
         ("debug", port::DEBUG, 1, Arc::new(DebugPort::new(reached))),
         ("acpi", port::ACPI, 3, Arc::new(AcpiPower::new(end))),
     ];
@@ -249,13 +276,10 @@ fn virtio_devices(
 ) -> Result<Vec<Box<dyn VirtioDevice>>, Error> {
     let named = config.ports.iter().cloned().zip(ports).collect();
     let console = Console::new(None, named).map_err(device("console"))?;
-    let mut devices: Vec<Box<dyn VirtioDevice>> = vec![
-        Box::new(console),
-        Box::new(Rng::new()),
-    ];
+    let mut devices: Vec<Box<dyn VirtioDevice>> = vec![Box::new(console), Box::new(Rng::new())];
     for share in &config.shares {
-        let p9 = P9::new(&share.tag, &share.path).map_err(device("9p"))?;
-        devices.push(Box::new(p9));
+        let server = Server::new(&share.path, Limits::default())?;
+        devices.push(Box::new(P9::new(&share.tag, server)?));
     }
     Ok(devices)
 }

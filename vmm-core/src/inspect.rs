@@ -11,7 +11,7 @@ use crate::{
 pub(crate) fn inspect(vcpus: &Vcpus, ram: &GuestRam) -> Result<Inspection, KvmError> {
     let mut states = vcpus.states()?;
     // Any vCPU in 64-bit mode maps the kernel; that of a user process does, too.
-    let view = states.iter().map(paging).find(Paging::is_on);
+    let view = states.iter().map(paging).find(is_on);
     let found = debug::kernel_log(ram, view);
     let (log, kernel) = match found {
         Ok(found) => (Ok::<KernelLog, String>(found.log), found.place),
@@ -19,13 +19,13 @@ pub(crate) fn inspect(vcpus: &Vcpus, ram: &GuestRam) -> Result<Inspection, KvmEr
     };
     for state in &mut states {
         let paging = paging(state);
-        state.stack = if paging.is_on() {
+        state.stack = if is_on(&paging) {
             debug::backtrace(
                 ram,
                 &paging,
                 state.registers.rip,
                 state.registers.rsp,
-                debug::KERNEL_TEXT,
+                &debug::KERNEL_TEXT,
             )
         } else {
             vec![state.registers.rip]
@@ -36,6 +36,11 @@ pub(crate) fn inspect(vcpus: &Vcpus, ram: &GuestRam) -> Result<Inspection, KvmEr
         log,
         kernel,
     })
+}
+
+/// CR0.PG (Intel SDM volume 3, 2.5).
+fn is_on(paging: &Paging) -> bool {
+    paging.cr0 & (1 << 31) != 0
 }
 
 fn paging(state: &VcpuState) -> Paging {
