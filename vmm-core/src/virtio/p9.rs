@@ -5,6 +5,11 @@
 //! change them while they are decoded; replies go straight into guest memory. At most as many requests are served at a
 //! time as there are workers, the rest waits in the ring.
 
+#![allow(
+    unsafe_code,
+    reason = "replies are written by the kernel, through pointers"
+)]
+
 mod pool;
 
 use super::{
@@ -12,6 +17,7 @@ use super::{
     iov::Iov,
 };
 use crate::worker::{Stop, Worker};
+use ninep::{Reply, Server};
 use std::{sync::Arc, thread};
 use virtio_bindings::virtio_ids::VIRTIO_ID_9P;
 
@@ -33,6 +39,20 @@ trait Serve: Send + Sync {
     fn reset(&self);
 }
 
+impl Serve for Server {
+    fn handle(&self, request: &[u8], reply: Iov<'_, '_>) -> usize {
+        let pieces = reply.raw();
+        // SAFETY: the pieces are guest memory, mapped for as long as `reply` is borrowed, and no reference to it is ever
+        // made.
+        let mut reply = unsafe { Reply::from_raw(&pieces) };
+        self.handle(request, &mut reply)
+    }
+
+    fn reset(&self) {
+        self.reset();
+    }
+}
+
 /// A tag that does not fit the configuration space.
 #[derive(Debug, thiserror::Error)]
 #[error("mount tag of {0} bytes: at most 255")]
@@ -48,6 +68,14 @@ pub struct P9 {
 }
 
 impl P9 {
+    /// Shows what `server` serves under the mount tag `tag`.
+    ///
+    /// # Errors
+    /// When the tag is too long.
+    pub fn new(tag: &str, server: Server) -> Result<Self, TagTooLong> {
+        Self::with_server(tag, Arc::new(server))
+    }
+
     fn with_server(tag: &str, server: Arc<dyn Serve>) -> Result<Self, TagTooLong> {
         let len = u8::try_from(tag.len()).map_err(|_| TagTooLong(tag.len()))?;
         let mut config = u16::from(len).to_le_bytes().to_vec();

@@ -14,6 +14,7 @@ use crate::{
     virtio::{Chain, DeviceQueue, Notifier, Ring},
     worker::Stop,
 };
+use ninep::InFlight;
 use rustix::{
     buffer::spare_capacity,
     event::{
@@ -42,6 +43,8 @@ struct Pool<'a> {
     state: Mutex<State<'a>>,
     relay: OwnedFd,
     server: &'a dyn Serve,
+    /// Keeps the reply to `Tflush` behind that of the flushed request.
+    in_flight: InFlight,
 }
 
 struct State<'a> {
@@ -76,6 +79,7 @@ pub(super) fn run(
         }),
         relay,
         server,
+        in_flight: InFlight::new(),
     };
     thread::scope(|scope| {
         let pool = &pool;
@@ -163,13 +167,16 @@ impl<'m> Pool<'m> {
             } else if state.ring.enable_notification() {
                 self.relay();
             }
-            let request = &mut buffer[..];
-            let len = chain.readable().read_at(0, request);
+            let len = chain.readable().read_at(0, buffer);
+            let request = &buffer[..len];
+            let started = self.in_flight.start(request);
             drop(state);
-            let written = self.answer(&request[..len], &chain);
+            let written = self.answer(request, &chain);
+            started.wait_for_flushed();
             state = self.lock();
             state.busy -= 1;
             state.ring.add_used(chain.head(), written);
+            drop(started);
             unannounced += 1;
         }
         state.ring.notify();
