@@ -11,7 +11,7 @@
 //! | vCPUs | CPUID, entry state | threads that wait to be let go |
 
 use crate::{
-    boot::{self, Entry, LoadError, acpi, mptable},
+    boot::{self, LoadError, acpi, mptable},
     bus::{Bus, BusDevice, Overlap},
     config::{Transport, VmConfig},
     control::{Event, Mark, QueueStatistics, StopReason},
@@ -110,7 +110,6 @@ pub(crate) struct Assembled {
     pub(crate) vcpus: Vcpus,
     pub(crate) virtio: Virtio,
     pub(crate) serial: Arc<Serial>,
-    pub(crate) entry: Entry,
     pub(crate) vm: Vm,
 }
 
@@ -210,7 +209,6 @@ pub(crate) fn assemble(
         vcpus,
         virtio,
         serial,
-        entry: loaded.entry,
         vm,
     })
 }

@@ -82,12 +82,14 @@ impl Vcpu {
                     // SAFETY: see `Access`.
                     let data = unsafe { access.bytes() };
                     if write {
-                        data.chunks(size)
-                            .for_each(|piece| drop(self.buses.ports.write(port.into(), piece)));
+                        for piece in data.chunks(size) {
+                            self.buses.ports.write(port.into(), piece);
+                        }
                         Cause::IoOut(port)
                     } else {
-                        data.chunks_mut(size)
-                            .for_each(|piece| drop(self.buses.ports.read(port.into(), piece)));
+                        for piece in data.chunks_mut(size) {
+                            self.buses.ports.read(port.into(), piece);
+                        }
                         Cause::IoIn(port)
                     }
                 }
