@@ -78,9 +78,10 @@ pub struct RunInfo {
     pub kernel: String,
     /// Release of the kernel as its image says it, such as `6.12.1-test+`.
     pub release: String,
-    /// What of the image is loaded: `bzImage`, `vmlinux`, `unpacked bzImage`.
+    /// What of the image is loaded and how it is entered: `bzImage`, `unpacked bzImage, 64-bit entry`,
+    /// `vmlinux, PVH entry`.
     pub boot: String,
-    /// The engine: `qemu`.
+    /// The engine: `kvm` for our own monitor, `qemu`.
     pub engine: String,
     /// What executes the guest's code: `kvm`, `tcg`.
     pub accelerator: String,

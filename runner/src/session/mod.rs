@@ -6,9 +6,11 @@ mod files;
 mod intake;
 mod klog;
 mod link;
+mod look;
 mod outcome;
 mod settings;
 mod splat;
+mod stall;
 mod start;
 mod state;
 mod taint;
@@ -16,4 +18,5 @@ mod triage;
 mod watchdog;
 
 pub use settings::Settings;
+pub use stall::Symbols;
 pub use state::{Ended, Session, SessionError};
