@@ -102,13 +102,18 @@ impl RunInfo {
     /// `runner 0.1.0: linux 6.12.1 (bzImage) on qemu (tcg: no /dev/kvm), 2 CPUs, 1024 MiB, time-outs x8`.
     #[must_use]
     pub fn headline(&self) -> String {
+        // Our own engine is called by what it runs on.
+        let accelerator = match self.accelerator == self.engine {
+            true => String::new(),
+            false => format!("{}: ", self.accelerator),
+        };
         format!(
-            "runner {}: linux {} ({}) on {} ({}: {}), {} CPU{}, {} MiB, time-outs x{}",
+            "runner {}: linux {} ({}) on {} ({}{}), {} CPU{}, {} MiB, time-outs x{}",
             self.version,
             self.release,
             self.boot,
             self.engine,
-            self.accelerator,
+            accelerator,
             self.engine_reason,
             self.cpus,
             if self.cpus == 1 { "" } else { "s" },

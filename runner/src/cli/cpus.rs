@@ -63,7 +63,7 @@ impl CpuArgs {
                 "--sockets, --cores and --threads give {count} CPUs, and {MOST} are the most"
             ));
         }
-        if count % self.numa != 0 {
+        if !count.is_multiple_of(self.numa) {
             return Err(format!(
                 "--numa {}: {count} CPUs cannot be spread evenly over so many nodes",
                 self.numa

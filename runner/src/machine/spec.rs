@@ -38,6 +38,7 @@ pub struct Topology {
 
 impl Topology {
     /// `count` CPUs: one socket of so many cores, one node.
+    #[cfg(test)]
     #[must_use]
     pub const fn flat(count: u32) -> Self {
         Self {

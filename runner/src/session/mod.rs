@@ -14,6 +14,8 @@ mod stall;
 mod start;
 mod state;
 mod taint;
+#[cfg(test)]
+mod tests;
 mod triage;
 mod watchdog;
 
