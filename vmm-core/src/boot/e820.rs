@@ -3,7 +3,9 @@
 //! ACPI specification 6.5, table 15.4 has the types. What is in no entry is free address space: there the kernel may
 //! place what it maps, so everything of ours in it that no table describes is reserved.
 
-use crate::layout::{self, ACPI, Area, EBDA, ECAM, HIGH_RAM_START, KVM_IDENTITY, KVM_TSS, VMGENID};
+use crate::layout::{
+    self, ACPI, Area, EBDA, ECAM, HIGH_RAM_START, KVM_IDENTITY, KVM_TSS, MP_TABLE, VMGENID,
+};
 
 /// Who may use a range; the values are the specification's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +38,8 @@ pub(super) fn map(bytes: u64) -> Vec<Entry> {
     let mut map = vec![
         entry(Kind::Ram, 0, EBDA.start),
         reserved(EBDA),
-        entry(Kind::Acpi, ACPI.start, VMGENID.start),
+        entry(Kind::Acpi, ACPI.start, ACPI.end()),
+        entry(Kind::Reserved, MP_TABLE.start, VMGENID.start),
         reserved(VMGENID),
     ];
     let mut areas = layout::ram(bytes).into_iter();

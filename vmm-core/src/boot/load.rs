@@ -95,14 +95,14 @@ pub fn load(
             let kernel = Elf::parse(&image, low_end)?;
             let (entry, start, argument, limit) = match kernel.entry {
                 elf::Entry::Bits64(start) => {
-                    (Entry::Bits64, start, layout::ZERO_PAGE.start, low_end)
+                    (Entry::Bits64, start, layout::ZERO_PAGE.start, u64::MAX)
                 }
                 elf::Entry::Pvh(start) => (
                     Entry::Pvh,
                     start,
                     layout::PVH_INFO.start,
                     if kernel.is_64_bit {
-                        low_end
+                        u64::MAX
                     } else {
                         INITRAMFS_LIMIT_32
                     },

@@ -11,6 +11,8 @@ mod initramfs;
 mod load;
 pub mod mptable;
 mod pvh;
+#[cfg(test)]
+mod samples;
 mod zero_page;
 
 pub use error::LoadError;

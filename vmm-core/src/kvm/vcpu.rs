@@ -10,7 +10,10 @@ use kvm_bindings::{
     KVM_INTERNAL_ERROR_EMULATION, KVM_SYSTEM_EVENT_RESET, KVM_SYSTEM_EVENT_SHUTDOWN,
 };
 use kvm_ioctls::{VcpuExit, VcpuFd};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// The two address spaces of the guest.
 pub(crate) struct Buses {
@@ -18,6 +21,8 @@ pub(crate) struct Buses {
     pub(crate) ports: Bus,
     /// Memory-mapped registers.
     pub(crate) mmio: Bus,
+    /// Whose turn it is to take what KVM has kept back, where it does.
+    pub(crate) coalesced: Option<Mutex<()>>,
 }
 
 /// Why a vCPU is not in the guest any more.
@@ -64,52 +69,109 @@ impl Vcpu {
     /// signals, and only then is the state consistent enough to be read or saved.
     pub(crate) fn run(&mut self) -> VcpuEnd {
         loop {
-            let cause = match self.fd.run() {
-                Ok(VcpuExit::IoOut(port, data)) => {
-                    let access = Access(data.as_ptr().cast_mut(), data.len());
-                    let size = self.io_size();
-                    // SAFETY: see `Access`; only read.
-                    for piece in unsafe { access.bytes() }.chunks(size) {
-                        self.buses.ports.write(port.into(), piece);
-                    }
-                    Cause::IoOut(port)
-                }
-                Ok(VcpuExit::IoIn(port, data)) => {
-                    let access = Access(data.as_mut_ptr(), data.len());
+            let exit = self.enter();
+            // In the order of the guest: what KVM kept back came before what made it return.
+            self.take_coalesced();
+            let cause = match exit {
+                Exit::Port {
+                    port,
+                    access,
+                    write,
+                } => {
                     let size = self.io_size();
                     // SAFETY: see `Access`.
-                    for piece in unsafe { access.bytes() }.chunks_mut(size) {
-                        self.buses.ports.read(port.into(), piece);
+                    let data = unsafe { access.bytes() };
+                    if write {
+                        data.chunks(size)
+                            .for_each(|piece| drop(self.buses.ports.write(port.into(), piece)));
+                        Cause::IoOut(port)
+                    } else {
+                        data.chunks_mut(size)
+                            .for_each(|piece| drop(self.buses.ports.read(port.into(), piece)));
+                        Cause::IoIn(port)
                     }
-                    Cause::IoIn(port)
                 }
-                Ok(VcpuExit::MmioRead(address, data)) => {
-                    self.buses.mmio.read(address, data);
-                    Cause::MmioRead(self.buses.mmio.name(address).unwrap_or("nothing"))
+                Exit::Mmio {
+                    address,
+                    access,
+                    write,
+                } => {
+                    let mmio = &self.buses.mmio;
+                    let name = mmio.name(address).unwrap_or("nothing");
+                    // SAFETY: see `Access`.
+                    let data = unsafe { access.bytes() };
+                    if write {
+                        mmio.write(address, data);
+                        Cause::MmioWrite(name)
+                    } else {
+                        mmio.read(address, data);
+                        Cause::MmioRead(name)
+                    }
                 }
-                Ok(VcpuExit::MmioWrite(address, data)) => {
-                    self.buses.mmio.write(address, data);
-                    Cause::MmioWrite(self.buses.mmio.name(address).unwrap_or("nothing"))
-                }
-                Ok(VcpuExit::Intr) => Cause::Interrupted,
-                Ok(VcpuExit::IrqWindowOpen | VcpuExit::SetTpr | VcpuExit::Hlt) => Cause::Other,
-                Ok(VcpuExit::Debug(_)) => return VcpuEnd::Breakpoint,
-                Ok(VcpuExit::Shutdown) => return VcpuEnd::TripleFault,
-                Ok(VcpuExit::SystemEvent(KVM_SYSTEM_EVENT_SHUTDOWN, _)) => {
-                    return VcpuEnd::PowerOff;
-                }
-                Ok(VcpuExit::SystemEvent(KVM_SYSTEM_EVENT_RESET, _)) => return VcpuEnd::Reset,
-                Ok(VcpuExit::InternalError) => return VcpuEnd::Failed(self.internal_error()),
-                Ok(exit) => return VcpuEnd::Failed(exit_name(&exit)),
-                Err(e) if e.errno() == libc::EINTR => {
-                    kick::forget_kicks();
-                    return VcpuEnd::Kicked;
-                }
-                // The vCPU waits to be started and something woke it.
-                Err(e) if e.errno() == libc::EAGAIN => Cause::Interrupted,
-                Err(e) => return VcpuEnd::Failed(format!("KVM_RUN failed: {e}")),
+                Exit::Again(cause) => cause,
+                Exit::InternalError => return VcpuEnd::Failed(self.internal_error()),
+                Exit::End(end) => return end,
             };
             *self.exits.entry(cause).or_default() += 1;
+        }
+    }
+
+    fn enter(&mut self) -> Exit {
+        match self.fd.run() {
+            Ok(VcpuExit::IoOut(port, data)) => Exit::Port {
+                port,
+                access: Access(data.as_ptr().cast_mut(), data.len()),
+                write: true,
+            },
+            Ok(VcpuExit::IoIn(port, data)) => Exit::Port {
+                port,
+                access: Access(data.as_mut_ptr(), data.len()),
+                write: false,
+            },
+            Ok(VcpuExit::MmioWrite(address, data)) => Exit::Mmio {
+                address,
+                access: Access(data.as_ptr().cast_mut(), data.len()),
+                write: true,
+            },
+            Ok(VcpuExit::MmioRead(address, data)) => Exit::Mmio {
+                address,
+                access: Access(data.as_mut_ptr(), data.len()),
+                write: false,
+            },
+            Ok(VcpuExit::Intr) => Exit::Again(Cause::Interrupted),
+            Ok(VcpuExit::IrqWindowOpen | VcpuExit::SetTpr | VcpuExit::Hlt) => {
+                Exit::Again(Cause::Other)
+            }
+            Ok(VcpuExit::Debug(_)) => Exit::End(VcpuEnd::Breakpoint),
+            Ok(VcpuExit::Shutdown) => Exit::End(VcpuEnd::TripleFault),
+            Ok(VcpuExit::SystemEvent(KVM_SYSTEM_EVENT_SHUTDOWN, _)) => Exit::End(VcpuEnd::PowerOff),
+            Ok(VcpuExit::SystemEvent(KVM_SYSTEM_EVENT_RESET, _)) => Exit::End(VcpuEnd::Reset),
+            Ok(VcpuExit::InternalError) => Exit::InternalError,
+            Ok(exit) => Exit::End(VcpuEnd::Failed(exit_name(&exit))),
+            Err(e) if e.errno() == libc::EINTR => {
+                kick::forget_kicks();
+                Exit::End(VcpuEnd::Kicked)
+            }
+            // The vCPU waits to be started and something woke it.
+            Err(e) if e.errno() == libc::EAGAIN => Exit::Again(Cause::Interrupted),
+            Err(e) => Exit::End(VcpuEnd::Failed(format!("KVM_RUN failed: {e}"))),
+        }
+    }
+
+    /// Serves the writes that KVM kept back instead of returning for each ([`super::Vm::coalesce`]). The ring is the
+    /// machine's, so one vCPU at a time.
+    fn take_coalesced(&mut self) {
+        let Some(turn) = &self.buses.coalesced else {
+            return;
+        };
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Ok(Some(write)) = self.fd.coalesced_mmio_read() {
+            let len = (write.len as usize).min(write.data.len());
+            // SAFETY: both members are the same integer.
+            let is_port = unsafe { write.__bindgen_anon_1.pio } != 0;
+            if is_port {
+                self.buses.ports.write(write.phys_addr, &write.data[..len]);
+            }
         }
     }
 
@@ -136,7 +198,29 @@ impl Vcpu {
     }
 }
 
-/// The data of an exit for a port, in the page shared with KVM, detached from the borrow of the vCPU.
+/// What a return to user space was about, detached from the borrow of the vCPU.
+enum Exit {
+    /// A port.
+    Port {
+        port: u16,
+        access: Access,
+        write: bool,
+    },
+    /// A device's registers.
+    Mmio {
+        address: u64,
+        access: Access,
+        write: bool,
+    },
+    /// Nothing to do.
+    Again(Cause),
+    /// Words are wanted.
+    InternalError,
+    /// Out of the guest.
+    End(VcpuEnd),
+}
+
+/// The data of an exit, in the page shared with KVM.
 struct Access(*mut u8, usize);
 
 impl Access {
@@ -147,7 +231,7 @@ impl Access {
         clippy::mut_from_ref,
         reason = "the pointer is to memory shared with KVM"
     )]
-    unsafe fn bytes(&self) -> &mut [u8] {
+    unsafe fn bytes<'a>(self) -> &'a mut [u8] {
         // SAFETY: pointer and length are those of a slice that kvm-ioctls made, and the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.0, self.1) }
     }

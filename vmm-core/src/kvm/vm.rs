@@ -10,7 +10,7 @@ use kvm_bindings::{
     CpuId, KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, KVM_PIT_SPEAKER_DUMMY, kvm_pit_config,
     kvm_userspace_memory_region,
 };
-use kvm_ioctls::{Cap, Error as Errno, Kvm, VcpuFd, VmFd};
+use kvm_ioctls::{Cap, Error as Errno, IoEventAddress, Kvm, VcpuFd, VmFd};
 use std::sync::Arc;
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 
@@ -46,6 +46,9 @@ pub enum KvmError {
         #[source]
         source: Errno,
     },
+    /// A model-specific register was refused.
+    #[error("cannot set the vCPU's model-specific register {0:#x}")]
+    Msr(u32),
     /// The machine itself cannot be created because something else has the processor's virtualization.
     #[error(
         "cannot create a virtual machine: the processor's virtualization is in use by another hypervisor (VirtualBox or VMware?)"
@@ -59,7 +62,7 @@ fn remedy(health: &KvmHealth) -> String {
         .map_or_else(String::new, |remedy| format!(" ({remedy})"))
 }
 
-pub(super) fn call(action: &'static str) -> impl Fn(Errno) -> KvmError {
+pub(crate) fn call(action: &'static str) -> impl Fn(Errno) -> KvmError {
     move |source| KvmError::Call { action, source }
 }
 
@@ -168,13 +171,28 @@ impl Vm {
         self.kvm.check_extension(Cap::TscDeadlineTimer)
     }
 
+    /// Has KVM keep back writes to `len` ports from `port` on until a vCPU returns for another reason, where it can; for
+    /// registers whose writes have no effect of their own. Whether it does.
+    pub(crate) fn coalesce(&self, port: u16, len: u32) -> bool {
+        let address = IoEventAddress::Pio(port.into());
+        self.coalesces() && self.fd.register_coalesced_mmio(address, len).is_ok()
+    }
+
+    fn coalesces(&self) -> bool {
+        self.kvm.check_extension(Cap::CoalescedMmio) && self.kvm.check_extension(Cap::CoalescedPio)
+    }
+
     /// A new vCPU, with this CPUID, that a kick can interrupt.
     pub(crate) fn create_vcpu(&self, id: u32, cpuid: &CpuId) -> Result<VcpuFd, KvmError> {
-        let vcpu = self
+        let mut vcpu = self
             .fd
             .create_vcpu(u64::from(id))
             .map_err(call("create a vCPU"))?;
         vcpu.set_cpuid2(cpuid).map_err(call("set a vCPU's CPUID"))?;
+        if self.coalesces() {
+            vcpu.map_coalesced_mmio_ring()
+                .map_err(call("map a vCPU's ring of kept writes"))?;
+        }
         kick::let_kick_interrupt(&vcpu).map_err(call("set a vCPU's signal mask"))?;
         Ok(vcpu)
     }

@@ -4,7 +4,7 @@
 //! where the host has it), and AMD's (0x80000008, 0x8000001d, 0x8000001e). A kernel reads those of the processor it
 //! finds; version 6.9 and later complain where they differ (`arch/x86/kernel/cpu/topology_common.c`). Sizes and kinds of
 //! caches are the host's. Second-level caches and below are a core's, those above are shared as far as
-//! [`topology::last_level_shift`] lets them.
+//! [`last_level_shift`] lets them.
 
 use super::policy::find;
 use crate::{

@@ -171,7 +171,7 @@ fn extended_states_are_the_ones_that_are_left() {
 fn two_sockets_of_three_cores_of_two_threads() {
     let cpus = cpus(2, 3, 2, 2);
     // Socket 1, core 1, thread 1.
-    let (vcpu, id) = (9, 0b1_01_1);
+    let (vcpu, id) = (9, 0b1011);
     let guest = shown(&intel(), &cpus, vcpu);
     assert_eq!(read(&guest, 1, 0)[1], id << 24 | 8 << 16 | 0x800);
     assert_eq!(read(&guest, 1, 0)[3] >> 28 & 1, 1);
