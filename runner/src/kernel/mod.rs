@@ -30,6 +30,6 @@ pub use {
     initramfs::build as build_initramfs,
     locate::{HostPaths, default_kernel, tree_of},
     modules::{ModuleError, ModuleIndex, load as load_module},
-    requirements::{check, explain},
+    requirements::{Attachment, check, explain, possible},
     unpacked::unpacked,
 };

@@ -49,6 +49,10 @@ pub trait VirtioDevice: Send {
 
     /// Stops working and gives the queues back: none is touched after this returns. Empty where it was inactive.
     fn deactivate(&mut self) -> Vec<DeviceQueue>;
+
+    /// The driver starts over, other than after a pause: what it had negotiated with the device is forgotten. Called
+    /// while inactive.
+    fn reset(&mut self) {}
 }
 
 /// What a device gets when its driver is ready.

@@ -240,7 +240,7 @@ impl Driver {
 
     pub(super) fn send_message(&mut self, id: u32, event: u16, value: u16) {
         self.queues[3].send(&Message { id, event, value }.encode());
-        assert_eq!(self.queues[3].await_used(), []);
+        assert!(self.queues[3].await_used().is_empty());
     }
 
     /// The next message of the device, and its name.
