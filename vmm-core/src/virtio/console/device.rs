@@ -18,7 +18,6 @@ use crate::{
     worker::Worker,
 };
 use std::{io, os::unix::net::UnixStream};
-use virtio_queue::QueueT;
 
 /// Device type (virtio 1.2, 5.3.1).
 const DEVICE_TYPE: u32 = 3;
@@ -101,14 +100,6 @@ impl Console {
     }
 }
 
-/// Whether a driver has sent control messages over these queues. One that begins has fresh queues; one that goes on
-/// after a pause does not.
-fn is_under_way(queues: &[DeviceQueue]) -> bool {
-    queues
-        .iter()
-        .any(|queue| queue.index == CONTROL_TX && queue.queue.next_avail() != 0)
-}
-
 impl VirtioDevice for Console {
     fn device_type(&self) -> u32 {
         DEVICE_TYPE
@@ -162,8 +153,6 @@ impl VirtioDevice for Console {
             .ok_or_else(|| failed(io::Error::other("an earlier one was lost")))?;
         if !multiport {
             ends.control.open_single_port();
-        } else if !is_under_way(&queues) {
-            ends.control.reset();
         }
         let worker = Worker::spawn(NAME, move |stop| {
             let mut handler = Handler::new(ram.memory(), ends, queues, &notifier);
@@ -173,6 +162,12 @@ impl VirtioDevice for Console {
         .map_err(failed)?;
         self.worker = Some(worker);
         Ok(())
+    }
+
+    fn reset(&mut self) {
+        if let Some(ends) = &mut self.ends {
+            ends.control.reset();
+        }
     }
 
     /// Bytes that the guest has written reach the sockets first, as far as their readers take them.

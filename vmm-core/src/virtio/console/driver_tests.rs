@@ -249,6 +249,7 @@ fn a_new_driver_begins_anew() {
     let mut driver = Driver::start(&mut console);
     driver.open_ports(&[1]);
     console.deactivate();
+    console.reset();
     host.write_all(b"for the next").expect("into the socket");
     let mut driver = Driver::start(&mut console);
     driver.queues[RX1].offer_buffer();
