@@ -15,7 +15,7 @@ use crate::{
     bus::{Bus, BusDevice, Overlap},
     config::{Transport, VmConfig},
     control::{Event, Mark, QueueStatistics, StopReason},
-    devices::{AcpiPower, DebugPort, EndSignal, Ending, I8042, Pvpanic, Rtc, Serial},
+    devices::{AcpiPower, DebugPort, EndSignal, Ending, I8042, Pvpanic, Rtc, Serial, i8042},
     irq::InterruptController,
     kvm::{Buses, KvmError, KvmInterrupts, OnBreakpoint, OnEnd, Vcpu, VcpuEnd, Vcpus, Vm, call},
     layout::{self, gsi, port},
@@ -236,18 +236,12 @@ fn platform_devices(
             signals.events.send(&Event::Mark { mark, nanos });
         })
     };
-    let devices: [(&'static str, u16, u64, Arc<dyn BusDevice>); 7] = [
+    let devices: [(&'static str, u16, u64, Arc<dyn BusDevice>); 6] = [
         ("serial", port::COM1, 8, serial.clone()),
         (
             "i8042",
             port::I8042_DATA,
-            1,
-            Arc::new(I8042::new(end.clone())),
-        ),
-        (
-            "i8042",
-            port::I8042_COMMAND,
-            1,
+            i8042::LEN,
             Arc::new(I8042::new(end.clone())),
         ),
         ("rtc", port::RTC, 2, Arc::new(Rtc::new())),
