@@ -52,7 +52,7 @@ pub fn run_machine(args: &MachineArgs) -> ExitCode {
         .map_err(|e| format!("cannot take over the control socket: {e}"))
         .and_then(|control| receive(control).map_err(|e| error_chain(&e)))
         .and_then(|(config, descriptors)| {
-            vmm_core::run(config, descriptors).map_err(|e| error_chain(&e))
+            vmm_core::run(&config, descriptors).map_err(|e| error_chain(&e))
         });
     match built {
         Ok(()) => ExitCode::SUCCESS,
