@@ -102,16 +102,8 @@ impl Server {
         let Some(header) = Header::decode(request) else {
             return reply.send_error(NO_TAG, Errno::PROTO);
         };
-        let outcome = Request::decode(header, request).and_then(|request| {
-            match self.carry_out(&request, reply) {
-                // A request that failed has changed nothing, so it can be tried again.
-                Err(Errno::NFILE | Errno::MFILE) => {
-                    self.fids.shed(self.limits.descriptors / 4);
-                    self.carry_out(&request, reply)
-                }
-                outcome => outcome,
-            }
-        });
+        let outcome = Request::decode(header, request)
+            .and_then(|request| self.carry_out_with_room(&request, reply));
         let (mut body, tail, in_place) = match outcome {
             Ok(Outcome::Message(body, tail)) => (body, tail, 0),
             Ok(Outcome::InPlace(body, size)) => (body, &[][..], size),
@@ -129,6 +121,22 @@ impl Server {
     pub fn reset(&self) {
         self.message_size.store(0, Ordering::Relaxed);
         self.fids.clear();
+    }
+
+    /// Carries out a request; where descriptors have run out, gives up some and tries again: a request that failed has
+    /// changed nothing. Other workers may take what was given up, but hardly again and again.
+    fn carry_out_with_room<'a>(
+        &self,
+        request: &Request<'a>,
+        reply: &mut Reply<'_>,
+    ) -> Result<Outcome<'a>, Errno> {
+        for _ in 0..3 {
+            match self.carry_out(request, reply) {
+                Err(Errno::NFILE | Errno::MFILE) => self.fids.shed(self.limits.descriptors / 4),
+                outcome => return outcome,
+            }
+        }
+        self.carry_out(request, reply)
     }
 
     fn carry_out<'a>(
