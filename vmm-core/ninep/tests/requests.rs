@@ -1,4 +1,5 @@
 //! What each request does, and what is refused.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod client;
 
@@ -123,7 +124,7 @@ fn files_that_the_user_may_not_read_are_not_read() {
         return;
     }
     let dir = share();
-    let forbidden = fs::Permissions::from_mode(0);
+    let forbidden = fs::Permissions::from_mode(0o0);
     fs::set_permissions(dir.path().join("file"), forbidden.clone()).unwrap();
     fs::set_permissions(dir.path().join("dir"), forbidden).unwrap();
     let client = Client::new(dir.path());

@@ -73,8 +73,8 @@ fn who_has_no_descriptor_left_is_told() {
     let share = Share::open(dir.path(), Budget::new(2)).unwrap();
     let file = share.step(share.root(), b"file").unwrap();
     let errno = share.step(share.root(), b"file").unwrap_err();
-    assert_eq!(errno, Errno::NFILE);
-    assert_eq!(share.open_for_reading(&file).unwrap_err(), Errno::NFILE);
+    assert_eq!(errno, Errno::MFILE);
+    assert_eq!(share.open_for_reading(&file).unwrap_err(), Errno::MFILE);
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub const ENOTDIR: i32 = 20;
 pub const EISDIR: i32 = 21;
 pub const EINVAL: i32 = 22;
 pub const ENFILE: i32 = 23;
+pub const EMFILE: i32 = 24;
 pub const EROFS: i32 = 30;
 pub const ENAMETOOLONG: i32 = 36;
 pub const ELOOP: i32 = 40;
