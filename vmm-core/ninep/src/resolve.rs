@@ -213,7 +213,8 @@ impl Share {
         self.look_up_again(node)
     }
 
-    /// Climbs to the next directory that has its descriptor, and comes back.
+    /// Climbs to the next directory that has its descriptor, and comes back. Only the node and its directory, where more
+    /// is likely to be asked for, keep theirs: a path may be longer than there are descriptors.
     #[cold]
     fn look_up_again(&self, node: &Node) -> Result<Arc<Held>, Errno> {
         let mut missing = vec![node];
@@ -225,13 +226,15 @@ impl Share {
             }
             missing.push(parent);
         };
-        for node in missing.into_iter().rev() {
+        for (above, node) in missing.into_iter().enumerate().rev() {
             let again = self.look_up(&held, &node.name)?;
             if !node.is(&look(&again)?) {
                 return Err(Errno::STALE);
             }
             held = Arc::new(again);
-            *node.held.lock().expect(NO_PANIC) = Some(Arc::clone(&held));
+            if above <= 1 {
+                *node.held.lock().expect(NO_PANIC) = Some(Arc::clone(&held));
+            }
         }
         Ok(held)
     }
