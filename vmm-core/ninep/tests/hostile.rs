@@ -7,27 +7,25 @@ use client::{Fields, Taker, message};
 use ninep::fuzz::{SECRET, may_show, populate, run};
 use ninep::{Limits, Reply, Server};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
-
-/// One world for all cases: none changes it.
-static WORLD: LazyLock<World> = LazyLock::new(World::new);
 
 struct World {
-    directory: PathBuf,
+    directory: tempfile::TempDir,
     before: BTreeMap<PathBuf, String>,
     inodes: HashSet<u64>,
 }
 
 impl World {
     fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap().keep();
-        populate(&directory).unwrap();
-        let before = everything(&directory);
-        let inodes = everything(&directory.join("share"))
+        let directory = tempfile::tempdir().unwrap();
+        populate(directory.path()).unwrap();
+        let before = everything(directory.path());
+        let inodes = everything(&directory.path().join("share"))
             .into_keys()
             .map(|path| fs::symlink_metadata(path).unwrap().ino())
             .collect();
@@ -45,12 +43,12 @@ impl World {
             descriptors: 0,
             ..Limits::default()
         };
-        Server::new(&self.directory.join("share"), limits).unwrap()
+        Server::new(&self.directory.path().join("share"), limits).unwrap()
     }
 
     fn check(&self, replies: &[u8]) {
         assert!(!replies.windows(SECRET.len()).any(|part| part == SECRET));
-        assert_eq!(everything(&self.directory), self.before);
+        assert_eq!(everything(self.directory.path()), self.before);
     }
 }
 
@@ -208,22 +206,34 @@ fn room() -> impl Strategy<Value = usize> {
     prop_oneof![8 => Just(8192usize), 1 => 7..400usize]
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+/// Runs a test on many values, all in one world: none changes it.
+fn check<T: std::fmt::Debug>(
+    values: impl Strategy<Value = T>,
+    test: impl Fn(&World, T) -> Result<(), TestCaseError>,
+) {
+    let world = World::new();
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(300));
+    let result = runner.run(&values, |value| test(&world, value));
+    result.unwrap_or_else(|error| panic!("{error}"));
+}
 
-    #[test]
-    fn nothing_is_shown_or_changed(
-        requests in prop::collection::vec((request(), room()), 1..60),
-    ) {
-        let world = &*WORLD;
+/// What begins a session.
+fn begin() -> [(u8, Vec<u8>); 2] {
+    let root = Fields::new().u32(0).u32(u32::MAX);
+    [
+        (100, Fields::new().u32(8192).string(b"9P2000.L").0),
+        (104, root.string(b"").string(b"").u32(0).0),
+    ]
+}
+
+#[test]
+fn nothing_is_shown_or_changed() {
+    let requests = prop::collection::vec((request(), room()), 1..60);
+    check(requests, |world, requests| {
         let server = world.server();
-        let begin = [
-            (100, Fields::new().u32(8192).string(b"9P2000.L").0),
-            (104, Fields::new().u32(0).u32(u32::MAX).string(b"").string(b"").u32(0).0),
-        ];
-        let begin = begin.into_iter().map(|request| (request, 8192));
+        let begin = begin().map(|request| (request, 8192));
         let mut replies = Vec::new();
-        for ((kind, fields), room) in begin.chain(requests) {
+        for ((kind, fields), room) in begin.into_iter().chain(requests) {
             let mut buffer = vec![0; room];
             let request = message(kind, 3, &fields);
             let size = server.handle(&request, &mut Reply::from_slice(&mut buffer));
@@ -240,38 +250,29 @@ proptest! {
             }
         }
         world.check(&replies);
-    }
-
-    #[test]
-    fn rubbish_is_survived(script in prop::collection::vec(any::<u8>(), 0..2000)) {
-        let world = &*WORLD;
-        world.check(&run(&world.server(), &script));
-    }
+        Ok(())
+    });
 }
 
-/// The test above could not fail if its requests led nowhere.
+#[test]
+fn rubbish_is_survived() {
+    let scripts = prop::collection::vec(any::<u8>(), 0..2000);
+    check(scripts, |world, script| {
+        world.check(&run(&world.server(), &script));
+        Ok(())
+    });
+}
+
+/// The first test could not fail if its requests led nowhere.
 #[test]
 fn the_requests_reach_what_is_there() {
-    use proptest::strategy::ValueTree;
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let world = World::new();
+    let mut runner = TestRunner::deterministic();
     let mut good = [0; 256];
     for _ in 0..100 {
-        let server = WORLD.server();
+        let server = world.server();
         let requests = prop::collection::vec(request(), 60).new_tree(&mut runner);
-        let begin = [
-            (100, Fields::new().u32(8192).string(b"9P2000.L").0),
-            (
-                104,
-                Fields::new()
-                    .u32(0)
-                    .u32(u32::MAX)
-                    .string(b"")
-                    .string(b"")
-                    .u32(0)
-                    .0,
-            ),
-        ];
-        for (kind, fields) in begin.into_iter().chain(requests.unwrap().current()) {
+        for (kind, fields) in begin().into_iter().chain(requests.unwrap().current()) {
             let mut buffer = vec![0; 8192];
             server.handle(
                 &message(kind, 3, &fields),
@@ -289,11 +290,12 @@ fn the_requests_reach_what_is_there() {
 #[test]
 fn the_corpus_is_survived() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/requests");
+    let world = World::new();
     let mut replies = 0;
     for file in fs::read_dir(corpus).unwrap() {
-        let replied = run(&WORLD.server(), &fs::read(file.unwrap().path()).unwrap());
+        let replied = run(&world.server(), &fs::read(file.unwrap().path()).unwrap());
         replies += replied.len();
-        WORLD.check(&replied);
+        world.check(&replied);
     }
     assert!(replies > 2000, "{replies} bytes: the corpus has gone");
 }
