@@ -5,6 +5,8 @@ mod doorbells;
 pub mod mmio;
 mod notifier;
 pub mod pci;
+#[cfg(test)]
+mod tests;
 
 pub use mmio::MmioTransport;
 pub use pci::PciRoot;
