@@ -254,6 +254,12 @@ impl PciFace {
         face
     }
 
+    /// Puts the BAR back to where it was at first, and does all of it again.
+    pub(crate) fn probe_again(&mut self) {
+        self.set_config(0x10, u32::try_from(self.bar).expect("32 bits"));
+        self.probe();
+    }
+
     /// Finds the capabilities, enables memory and, with a message for each vector, MSI-X.
     fn probe(&mut self) {
         assert_eq!(self.config(0) & 0xffff, 0x1af4);

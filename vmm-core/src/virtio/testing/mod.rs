@@ -8,7 +8,7 @@ mod interrupts;
 
 pub(crate) use driver::{Driver, QUEUE_AT, Rings};
 pub(crate) use echo::Echo;
-pub(crate) use face::{Face, MmioFace, PciFace, faces};
+pub(crate) use face::{Face, MESSAGE, MmioFace, PciFace, faces};
 pub(crate) use interrupts::{FakeInterrupts, RecordingNotifier};
 
 use crate::{config::MemoryConfig, memory::GuestRam};

@@ -2,6 +2,8 @@
 
 mod common;
 mod doorbells;
+#[cfg(test)]
+mod hostile_tests;
 pub mod mmio;
 mod notifier;
 pub mod pci;
