@@ -6,6 +6,8 @@ pub mod iov;
 pub mod p9;
 pub mod ring;
 pub mod rng;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod transport;
 
 pub use device::{ActivateError, Activation, DeviceQueue, Notifier, VirtioDevice};

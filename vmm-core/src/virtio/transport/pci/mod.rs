@@ -7,5 +7,7 @@ mod intx;
 mod msix;
 mod registers;
 mod root;
+#[cfg(test)]
+mod tests;
 
 pub use root::PciRoot;
