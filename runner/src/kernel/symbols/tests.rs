@@ -291,7 +291,7 @@ proptest! {
         }
         for kernel in [&file[..], &file[..cut.index(file.len())]] {
             if let Some(symbols) = kallsyms::symbols(kernel) {
-                symbols.resolve(TEXT + 1000);
+                let _ = symbols.resolve(TEXT + 1000);
             }
         }
     }
@@ -306,7 +306,7 @@ proptest! {
             elf[at] = value;
         }
         if let Some(symbols) = elf::symbols(&*elf) {
-            symbols.resolve(TEXT + 4);
+            let _ = symbols.resolve(TEXT + 4);
         }
     }
 }
