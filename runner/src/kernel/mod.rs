@@ -31,7 +31,7 @@ pub use {
     initramfs::build as build_initramfs,
     locate::{HostPaths, default_kernel, tree_of},
     modules::{ModuleError, ModuleIndex, load as load_module},
-    requirements::{check, explain},
+    requirements::{Attachment, check, explain, possible},
     symbols::Symbols,
     unpacked::unpacked,
 };

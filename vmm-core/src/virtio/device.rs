@@ -12,6 +12,7 @@
 //!           deactivate
 //! ```
 
+use super::ring::QueueCounters;
 use crate::memory::GuestRam;
 use std::{io, sync::Arc};
 use virtio_queue::Queue;
@@ -48,6 +49,10 @@ pub trait VirtioDevice: Send {
 
     /// Stops working and gives the queues back: none is touched after this returns. Empty where it was inactive.
     fn deactivate(&mut self) -> Vec<DeviceQueue>;
+
+    /// The driver starts over, other than after a pause: what it had negotiated with the device is forgotten. Called
+    /// while inactive.
+    fn reset(&mut self) {}
 }
 
 /// What a device gets when its driver is ready.
@@ -68,8 +73,10 @@ pub struct DeviceQueue {
     pub index: u16,
     /// The rings.
     pub queue: Queue,
-    /// Readable when the driver has notified it.
+    /// Readable when the driver has notified it; reading it never blocks.
     pub kick: EventFd,
+    /// What is counted of it; shared with the transport, and the same through resets.
+    pub counters: Arc<QueueCounters>,
 }
 
 /// How a device tells its driver. It never sees which interrupt that is.

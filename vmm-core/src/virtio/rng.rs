@@ -1,1 +1,130 @@
-//! virtio-rng (virtio 1.2, 5.4).
+//! virtio-rng (virtio 1.2, 5.4): entropy of the host for the guest.
+//!
+//! The guest offers buffers of any size, as often as it likes. A request is filled up to [`MAX_REQUEST`] and takes no
+//! more memory than [`CHUNK`]; what it costs is the time of one thread.
+
+use super::{
+    device::{ActivateError, Activation, DeviceQueue, VirtioDevice},
+    iov::Chain,
+    ring::Ring,
+};
+use crate::worker::{Stop, Worker};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    rand::{GetRandomFlags, getrandom},
+};
+use virtio_bindings::virtio_ids::VIRTIO_ID_RNG;
+
+const QUEUE_SIZES: &[u16] = &[64];
+/// Most bytes for one request.
+const MAX_REQUEST: usize = 64 << 10;
+/// Bytes asked of the host at a time.
+const CHUNK: usize = 4096;
+const NAME: &str = "rng";
+
+/// A source of entropy.
+#[derive(Default)]
+pub struct Rng {
+    worker: Option<Worker<DeviceQueue>>,
+}
+
+impl Rng {
+    /// Entropy by getrandom(2).
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl VirtioDevice for Rng {
+    fn device_type(&self) -> u32 {
+        VIRTIO_ID_RNG
+    }
+
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn queue_sizes(&self) -> &[u16] {
+        QUEUE_SIZES
+    }
+
+    fn read_config(&self, _offset: u64, _data: &mut [u8]) {}
+
+    fn activate(&mut self, activation: Activation) -> Result<(), ActivateError> {
+        let missing = ActivateError::MissingQueue {
+            device: NAME,
+            queue: 0,
+        };
+        let Activation {
+            ram,
+            queues,
+            notifier,
+            ..
+        } = activation;
+        let queue = queues.into_iter().next().ok_or(missing)?;
+        let body = move |stop: Stop| {
+            let mut ring = Ring::new(ram.memory(), queue, notifier);
+            run(&mut ring, &stop);
+            ring.into_queue()
+        };
+        let worker = Worker::spawn(NAME, body).map_err(|source| ActivateError::Host {
+            device: NAME,
+            action: "start a thread",
+            source,
+        })?;
+        self.worker = Some(worker);
+        Ok(())
+    }
+
+    fn deactivate(&mut self) -> Vec<DeviceQueue> {
+        self.worker
+            .take()
+            .and_then(Worker::stop)
+            .into_iter()
+            .collect()
+    }
+}
+
+fn run(ring: &mut Ring<'_>, stop: &Stop) {
+    let mut more = false;
+    loop {
+        let stopped = {
+            let mut events = [
+                PollFd::new(stop, PollFlags::IN),
+                PollFd::new(ring, PollFlags::IN),
+            ];
+            let at_once = Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            };
+            // Fails only where a signal comes first; then nothing is readable.
+            let _ = poll(&mut events, more.then_some(&at_once));
+            !events[0].revents().is_empty()
+        };
+        if stopped {
+            return;
+        }
+        ring.take_kick();
+        more = ring.drain(fill);
+    }
+}
+
+/// Fills what the chain has room for; the number of bytes.
+fn fill(chain: &Chain<'_>) -> u32 {
+    let room = chain.writable();
+    let mut done = 0;
+    while done < MAX_REQUEST {
+        let mut chunk = [0; CHUNK];
+        // Up to 256 bytes come at once and whole; more may be cut short by a signal.
+        let Ok(len) = getrandom(&mut chunk[..], GetRandomFlags::empty()) else {
+            break;
+        };
+        let written = room.write_at(done, &chunk[..len.min(MAX_REQUEST - done)]);
+        if written == 0 {
+            break;
+        }
+        done += written;
+    }
+    u32::try_from(done).expect("at most 64 KiB")
+}
