@@ -11,6 +11,8 @@
 )]
 
 mod pool;
+#[cfg(test)]
+mod tests;
 
 use super::{
     device::{ActivateError, Activation, DeviceQueue, VirtioDevice},
