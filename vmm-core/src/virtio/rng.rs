@@ -1,7 +1,7 @@
 //! virtio-rng (virtio 1.2, 5.4): entropy of the host for the guest.
 //!
-//! The guest offers buffers of any size, as often as it likes. A request is filled up to [`MAX_REQUEST`] and takes no
-//! more memory than [`CHUNK`]; what it costs is the time of one thread.
+//! The guest offers buffers of any size, as often as it likes. A request is filled up to 64 KiB and takes no
+//! more memory than a page; what it costs is the time of one thread.
 
 use super::{
     device::{ActivateError, Activation, DeviceQueue, VirtioDevice},
