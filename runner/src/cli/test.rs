@@ -337,7 +337,7 @@ fn settle(
         artifacts: ARTIFACTS,
         fail_fast: args.fail_fast,
         run_dir: run_dir.path().into(),
-        symbols: None,
+        symbols: plan::names(boot.loaded()),
         cancel: cancel.fd().map_err(host("watch for signals"))?,
     };
     Ok((settings, info))
