@@ -35,7 +35,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use wire::GuestMessage;
+use wire::{GuestMessage, mark};
 
 use crate::failure::Result;
 use crate::kmsg::Pump;
@@ -62,6 +62,7 @@ fn run(words: impl Iterator<Item = OsString>) -> u8 {
 }
 
 fn init() -> ! {
+    sys::write_port(mark::PORT, mark::INIT);
     power::report_panics();
     if let Err(failure) = boot_and_serve() {
         power::say_fatal(&failure.to_string());

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use wire::{GuestMessage, HostMessage, Ready, RootKind, RunTest, Setup};
+use wire::{GuestMessage, HostMessage, Ready, RootKind, RunTest, Setup, mark};
 
 use crate::facts;
 use crate::failure::{Failure, Result, Trying};
@@ -150,6 +150,7 @@ impl Server {
         }
         let mut warnings = Vec::new();
         let root = root::enter(setup, &mut warnings)?;
+        sys::write_port(mark::PORT, mark::ROOT_MOUNTED);
         self.root = Some(root);
         warnings.extend(settings::apply(&setup.hostname));
         for warning in warnings {
@@ -158,6 +159,7 @@ impl Server {
         self.fitness = Some(Fitness::now());
         // From here on there are tests to compete with. Some kernels do not let init do so.
         let _ = sys::run_before_others();
+        sys::write_port(mark::PORT, mark::READY);
         self.link.send(&GuestMessage::Ready(Ready {
             cpus: facts::cpus_online(),
             memory_kib: facts::memory_kib(),

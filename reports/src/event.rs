@@ -78,9 +78,10 @@ pub struct RunInfo {
     pub kernel: String,
     /// Release of the kernel as its image says it, such as `6.12.1-test+`.
     pub release: String,
-    /// What of the image is loaded: `bzImage`, `vmlinux`, `unpacked bzImage`.
+    /// What of the image is loaded and how it is entered: `bzImage`, `unpacked bzImage, 64-bit entry`,
+    /// `vmlinux, PVH entry`.
     pub boot: String,
-    /// The engine: `qemu`.
+    /// The engine: `kvm` for our own monitor, `qemu`.
     pub engine: String,
     /// What executes the guest's code: `kvm`, `tcg`.
     pub accelerator: String,
@@ -101,13 +102,18 @@ impl RunInfo {
     /// `runner 0.1.0: linux 6.12.1 (bzImage) on qemu (tcg: no /dev/kvm), 2 CPUs, 1024 MiB, time-outs x8`.
     #[must_use]
     pub fn headline(&self) -> String {
+        // Our own engine is called by what it runs on.
+        let accelerator = match self.accelerator == self.engine {
+            true => String::new(),
+            false => format!("{}: ", self.accelerator),
+        };
         format!(
-            "runner {}: linux {} ({}) on {} ({}: {}), {} CPU{}, {} MiB, time-outs x{}",
+            "runner {}: linux {} ({}) on {} ({}{}), {} CPU{}, {} MiB, time-outs x{}",
             self.version,
             self.release,
             self.boot,
             self.engine,
-            self.accelerator,
+            accelerator,
             self.engine_reason,
             self.cpus,
             if self.cpus == 1 { "" } else { "s" },

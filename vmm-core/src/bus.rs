@@ -98,6 +98,13 @@ impl Bus {
         }
     }
 
+    /// The name of the device at `address`, if there is one.
+    #[must_use]
+    pub fn name(&self, address: u64) -> Option<&'static str> {
+        let (_, entry) = self.devices.range(..=address).next_back()?;
+        (address < entry.end).then_some(entry.name)
+    }
+
     fn find(&self, address: u64, len: usize) -> Option<(&dyn BusDevice, u64)> {
         let (start, entry) = self.devices.range(..=address).next_back()?;
         let end = address.checked_add(len as u64)?;

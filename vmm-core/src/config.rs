@@ -82,6 +82,9 @@ pub struct BootConfig {
     pub command_line: String,
     /// Whether the guest is given ACPI tables; else an MP table.
     pub acpi: bool,
+    /// Where the kernel's `start_kernel` will run, a virtual address, to have [`crate::control::Mark::StartKernel`]; a
+    /// breakpoint there costs one exit.
+    pub start_kernel: Option<u64>,
 }
 
 /// The bus that virtio devices sit on.

@@ -125,6 +125,11 @@ pub struct VcpuState {
     pub id: u32,
     /// Exits to user space so far.
     pub exits: u64,
+    /// Time its thread ran on a processor of the host, in nanoseconds.
+    pub ran_nanos: u64,
+    /// Time its thread was ready and waited for a processor of the host, in nanoseconds: what the guest would call
+    /// steal.
+    pub waited_nanos: u64,
     /// Whether it waits in HLT or for its start-up.
     pub halted: bool,
     /// Registers: `rip`, `rsp`, `rflags`, `rax`..., `cr0`, `cr2`, `cr3`, `cr4`, `efer`.

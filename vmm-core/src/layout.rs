@@ -35,10 +35,14 @@ pub const BOOT_STACK: Area = area(0x8000, 0x1000);
 pub const PAGE_TABLES: Area = area(0x9000, 0x6000);
 /// The kernel command line with its NUL: `COMMAND_LINE_SIZE` of x86 is 2048.
 pub const COMMAND_LINE: Area = area(0x2_0000, 0x1000);
-/// Extended BIOS data area: MP table. Not RAM in the e820 map.
+/// Extended BIOS data area, empty: conventional memory ends before it. Not RAM in the e820 map.
 pub const EBDA: Area = area(0x9_fc00, 0x400);
-/// ACPI tables, RSDP first. Not RAM in the e820 map; the kernel scans it for the RSDP on 16-byte boundaries.
-pub const ACPI: Area = area(0xe_0000, 0x2_0000);
+/// What a PC has its BIOS in: the ACPI tables, the MP table and the generation identifier. Not RAM in the e820 map.
+pub const BIOS: Area = area(0xe_0000, 0x2_0000);
+/// ACPI tables, RSDP first: the kernel scans the BIOS area for it on 16-byte boundaries.
+pub const ACPI: Area = area(0xe_0000, 0x1_0000);
+/// MP table, floating pointer first: the kernel scans the upper 64 KiB of the BIOS area for it on 16-byte boundaries.
+pub const MP_TABLE: Area = area(0xf_0000, 0xf000);
 /// Where the kernel may be loaded.
 pub const HIGH_RAM_START: u64 = 0x10_0000;
 
@@ -54,7 +58,7 @@ pub const VIRTIO_MMIO: Area = area(0xd000_0000, 0x10_0000);
 pub const VIRTIO_MMIO_STRIDE: u64 = 0x1000;
 /// PCI configuration space of bus 0 (ECAM).
 pub const ECAM: Area = area(0xe000_0000, 0x10_0000);
-/// Virtual machine generation identifier, a page of RAM-like memory in the ACPI area's last bytes.
+/// Virtual machine generation identifier, the last page of the BIOS area.
 pub const VMGENID: Area = area(0xf_f000, 0x1000);
 /// IOAPIC.
 pub const IOAPIC: Area = area(0xfec0_0000, 0x1000);
@@ -99,10 +103,10 @@ pub mod gsi {
     pub const PCI: [u32; 8] = [16, 17, 18, 19, 20, 21, 22, 23];
 }
 
-/// Identifier of the IOAPIC, beyond every vCPU's: set by [`ioapic_id`].
+/// Identifier of the IOAPIC: the first beyond every vCPU's, where `apic_ids` is one more than the highest of those.
 #[must_use]
-pub const fn ioapic_id(vcpus: u32) -> u32 {
-    vcpus
+pub const fn ioapic_id(apic_ids: u32) -> u32 {
+    apic_ids
 }
 
 /// RAM below and above the hole for `bytes` of memory: areas in ascending order.
@@ -134,7 +138,8 @@ mod tests {
             PAGE_TABLES,
             COMMAND_LINE,
             EBDA,
-            area(ACPI.start, ACPI.len - VMGENID.len),
+            ACPI,
+            MP_TABLE,
             VMGENID,
             area(HIGH_RAM_START, HOLE_START - HIGH_RAM_START),
             PCI_WINDOW,
@@ -150,6 +155,15 @@ mod tests {
         for pair in areas.windows(2) {
             assert!(pair[0].end() <= pair[1].start, "{pair:x?}");
         }
+    }
+
+    #[test]
+    fn firmware_data_fills_the_bios_area() {
+        assert_eq!(ACPI.start, BIOS.start);
+        assert_eq!(ACPI.end(), MP_TABLE.start);
+        assert_eq!(MP_TABLE.end(), VMGENID.start);
+        assert_eq!(VMGENID.end(), BIOS.end());
+        assert_eq!(BIOS.end(), HIGH_RAM_START);
     }
 
     #[test]

@@ -5,18 +5,25 @@
 //! its serial console, and a control socket ([`control`]).
 #![deny(unsafe_code)]
 
+mod assemble;
 pub mod boot;
 pub mod bus;
 pub mod config;
 pub mod control;
 pub mod debug;
 pub mod devices;
+mod ending;
+mod inspect;
 pub mod irq;
 mod kvm;
 pub mod layout;
+mod machine;
 pub mod memory;
+mod owner;
+mod stats;
 pub mod virtio;
 pub mod worker;
 pub mod x86;
 
-pub use kvm::{Fault, KvmHealth, probe};
+pub use kvm::{Fault, KvmError, KvmHealth, probe};
+pub use machine::{Descriptors, Error, run};

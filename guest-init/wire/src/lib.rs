@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod frame;
+pub mod mark;
 mod message;
 
 /// A byte string that travels as one.

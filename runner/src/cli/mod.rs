@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod args;
+mod cpus;
 mod list;
 mod report;
 mod test;
@@ -40,6 +41,8 @@ enum Command {
     Report(report::ReportArgs),
     #[command(name = "__child", hide = true)]
     Child(machine::ChildArgs),
+    #[command(name = "__machine", hide = true)]
+    Machine(machine::MachineArgs),
 }
 
 /// Parses the command line and does what it says.
@@ -57,6 +60,7 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Child(args) => return machine::run_child(&args),
+        Command::Machine(args) => return machine::run_machine(&args),
         Command::Test(args) => test::run(&args),
         Command::List(args) => list::run(&args),
         Command::Report(args) => report::run(&args),

@@ -3,16 +3,19 @@
 use super::{
     EXIT_STATUS, Failure,
     args::{
-        SelectArgs, parse_cpus, parse_env, parse_memory, parse_scale, parse_seconds, parse_share,
+        SelectArgs, parse_env, parse_memory, parse_scale, parse_seconds, parse_share,
         parse_some_seconds,
     },
+    cpus::CpuArgs,
 };
 use crate::{
     artifact::{RunDir, sealed_file},
     dispatch::{self, Cancel, Interrupt},
     error_chain,
     exit::{BootFailure, Exit},
-    machine::{self, Accelerator, Engine, EngineChoice, MachineSpec, ShareSpec, Transport},
+    machine::{
+        self, Accelerator, Engine, EngineChoice, MachineSpec, ShareSpec, Topology, Transport,
+    },
     plan::{self, Boot, BootMethod, Selected},
     session::Settings,
 };
@@ -37,9 +40,8 @@ pub struct TestArgs {
     /// Additional module to load before the tests; repeatable
     #[arg(long = "module", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     modules: Vec<String>,
-    /// Virtual CPUs
-    #[arg(long, value_name = "N", default_value = "2", value_parser = parse_cpus, allow_negative_numbers = true)]
-    cpus: u32,
+    #[command(flatten)]
+    cpus: CpuArgs,
     /// Guest memory: 512M, 2G
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_memory, allow_negative_numbers = true)]
     memory: u64,
@@ -60,7 +62,7 @@ pub struct TestArgs {
         help = "Where the results go [default: runner-results/<UTC time>]"
     )]
     output: Option<PathBuf>,
-    /// What builds the machine
+    /// What builds the machine: our own KVM monitor, or QEMU; auto takes the former where KVM is healthy
     #[arg(long, value_enum, default_value_t = EngineChoice::Auto)]
     engine: EngineChoice,
     /// Bus of the virtio devices [default: what the kernel's configuration has, PCI before MMIO]
@@ -134,11 +136,12 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     }
 
     let image = plan::boot_image(args.select.kernel.as_deref(), &cwd)?;
+    let cpus = args.cpus.topology(args.memory).map_err(Failure::host)?;
     let engine = machine::choose(args.engine).map_err(|e| Failure::host(e.to_string()))?;
     let env = environment(&args.env, engine.accelerator());
     let cache = cache_dir();
     let unpack = match args.boot {
-        BootMethod::Auto => engine.accelerator() == Accelerator::Tcg,
+        BootMethod::Auto => engine.boots().unpacked,
         BootMethod::Bzimage => false,
         BootMethod::Vmlinux => true,
     };
@@ -146,6 +149,7 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
         image,
         &args.modules,
         args.transport,
+        engine.boots(),
         unpack,
         cache.as_deref(),
     )?;
@@ -183,6 +187,7 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
         engine.as_ref(),
         &boot,
         &selected,
+        cpus,
         Place {
             root,
             shares,
@@ -245,6 +250,7 @@ fn settle(
     engine: &dyn Engine,
     boot: &Boot,
     selected: &Selected,
+    cpus: Topology,
     place: Place,
     run_dir: &RunDir,
     cancel: &Cancel,
@@ -296,7 +302,7 @@ fn settle(
         engine: engine.name().into(),
         accelerator: engine.accelerator().as_str().into(),
         engine_reason: engine.reason().into(),
-        cpus: args.cpus,
+        cpus: cpus.count(),
         memory_mib: args.memory,
         timeout_scale: scale,
         tests: selected.tests.iter().map(|test| test.id.clone()).collect(),
@@ -306,9 +312,10 @@ fn settle(
             kernel,
             initramfs,
             append: args.append.clone(),
-            cpus: args.cpus,
+            cpus,
             memory_mib: args.memory,
             transport: boot.transport,
+            acpi: boot.acpi,
             shares: specs,
         },
         setup,
@@ -330,6 +337,7 @@ fn settle(
         artifacts: ARTIFACTS,
         fail_fast: args.fail_fast,
         run_dir: run_dir.path().into(),
+        symbols: plan::names(boot.loaded()),
         cancel: cancel.fd().map_err(host("watch for signals"))?,
     };
     Ok((settings, info))
@@ -431,7 +439,7 @@ impl Settings {
     /// What a smoke check compares with.
     pub fn smoke_params(&self, check: &str) -> Vec<String> {
         match check {
-            "cpus" => vec![format!("cpus={}", self.spec.cpus)],
+            "cpus" => vec![format!("cpus={}", self.spec.cpus.count())],
             "memory" => vec![format!("memory_kib={}", self.spec.memory_mib * 1024)],
             "root-equal" => self
                 .known_files

@@ -21,6 +21,7 @@ mod not_kernel;
 mod payload;
 mod requirements;
 mod scan;
+mod symbols;
 mod unpacked;
 mod vmlinux;
 
@@ -30,6 +31,7 @@ pub use {
     initramfs::build as build_initramfs,
     locate::{HostPaths, default_kernel, tree_of},
     modules::{ModuleError, ModuleIndex, load as load_module},
-    requirements::{check, explain},
+    requirements::{Attachment, check, explain, possible},
+    symbols::Symbols,
     unpacked::unpacked,
 };

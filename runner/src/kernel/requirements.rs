@@ -8,6 +8,17 @@ use super::{
 };
 use std::fmt::Write;
 
+/// How the kernel comes to its virtio devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attachment {
+    /// It finds them on PCI.
+    Pci,
+    /// ACPI tables name memory-mapped ones (`LNRO0005`, `drivers/virtio/virtio_mmio.c`).
+    MmioByAcpi,
+    /// The kernel command line names memory-mapped ones.
+    MmioByCommandLine,
+}
+
 /// One thing a run needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Need {
@@ -21,8 +32,8 @@ pub struct Need {
     pub fatal: bool,
     /// What it is for, or what is lost without it.
     pub why: &'static str,
-    /// The transport that needs it, unless all do.
-    pub only: Option<Transport>,
+    /// The one that needs it, unless all do.
+    pub only: Option<Attachment>,
 }
 
 const fn fatal(symbol: &'static str, parents: &'static [&'static str], why: &'static str) -> Need {
@@ -55,9 +66,9 @@ impl Need {
         }
     }
 
-    const fn only(self, transport: Transport) -> Self {
+    const fn only(self, attachment: Attachment) -> Self {
         Self {
-            only: Some(transport),
+            only: Some(attachment),
             ..self
         }
     }
@@ -82,20 +93,27 @@ pub const NEEDS: &[Need] = &[
         "the machine's devices are virtio devices on PCI",
     )
     .or_module("virtio_pci")
-    .only(Transport::Pci),
+    .only(Attachment::Pci),
+    fatal(
+        "VIRTIO_MMIO",
+        &["VIRTIO_MENU"],
+        "the machine's devices are memory-mapped virtio devices",
+    )
+    .or_module("virtio_mmio")
+    .only(Attachment::MmioByAcpi),
     // As a module it would not see the devices that the kernel command line names.
     fatal(
         "VIRTIO_MMIO",
         &["VIRTIO_MENU"],
         "the machine's devices are memory-mapped virtio devices",
     )
-    .only(Transport::Mmio),
+    .only(Attachment::MmioByCommandLine),
     fatal(
         "VIRTIO_MMIO_CMDLINE_DEVICES",
         &["VIRTIO_MENU", "VIRTIO_MMIO"],
         "the machine's memory-mapped devices are named on the command line",
     )
-    .only(Transport::Mmio),
+    .only(Attachment::MmioByCommandLine),
     fatal(
         "VIRTIO_CONSOLE",
         &["TTY", "VIRTIO_MENU"],
@@ -187,8 +205,6 @@ pub struct Needs {
     pub modules_to_load: Vec<&'static str>,
     /// Unmet needs, in the order of [`NEEDS`].
     pub missing: Vec<Missing>,
-    /// Transports that the kernel can drive, best first; only [`Transport::Pci`] when there is no configuration to look at.
-    pub transports: Vec<Transport>,
 }
 
 impl Needs {
@@ -199,23 +215,22 @@ impl Needs {
     }
 }
 
-/// Compares [`NEEDS`] with a kernel whose devices will be on `transport`.
+/// Compares [`NEEDS`] with a kernel that comes to its devices in one way.
 ///
 /// Without a configuration, what `modules.builtin` and the module files say counts, and all else is taken to be there.
 #[must_use]
 pub fn check(
     config: Option<&KernelConfig>,
     modules: Option<&ModuleIndex>,
-    transport: Transport,
+    attachment: Attachment,
 ) -> Needs {
     let mut needs = Needs {
         modules_to_load: Vec::new(),
         missing: Vec::new(),
-        transports: Vec::new(),
     };
     for need in NEEDS
         .iter()
-        .filter(|need| need.only.is_none_or(|only| only == transport))
+        .filter(|need| need.only.is_none_or(|only| only == attachment))
     {
         match state(need, config, modules) {
             Ok(None) => {}
@@ -230,19 +245,30 @@ pub fn check(
             }),
         }
     }
-    let possible = |transport: &Transport| {
+    needs
+}
+
+/// Transports that a kernel can drive, best first; only [`Transport::Pci`] when there is no configuration to look at.
+/// `mmio` is how memory-mapped devices would be named.
+#[must_use]
+pub fn possible(
+    config: Option<&KernelConfig>,
+    modules: Option<&ModuleIndex>,
+    mmio: Attachment,
+) -> Vec<Transport> {
+    let drives = |attachment: Attachment| {
         // Few distributors name devices on the command line: that is not to be guessed.
-        (config.is_some() || *transport == Transport::Pci)
+        (config.is_some() || attachment == Attachment::Pci)
             && NEEDS
                 .iter()
-                .filter(|need| need.only == Some(*transport))
+                .filter(|need| need.only == Some(attachment))
                 .all(|need| state(need, config, modules).is_ok())
     };
-    needs.transports = [Transport::Pci, Transport::Mmio]
+    [(Attachment::Pci, Transport::Pci), (mmio, Transport::Mmio)]
         .into_iter()
-        .filter(possible)
-        .collect();
-    needs
+        .filter(|(attachment, _)| drives(*attachment))
+        .map(|(_, transport)| transport)
+        .collect()
 }
 
 /// Whether a need is met: as it is, by loading a module, or not.

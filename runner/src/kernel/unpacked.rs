@@ -1,9 +1,6 @@
 //! The kernel proper out of a bzImage, unpacked on the host and kept, so that a slow machine need not do it.
 
-use super::{
-    config::KernelConfig,
-    image::{Format, KernelImage},
-};
+use super::image::{Format, KernelImage};
 use std::{
     fs,
     io::{self, Write},
@@ -17,26 +14,29 @@ const DIR: &str = "vmlinux";
 /// How many unpacked kernels are kept; each takes some 50 MiB.
 const KEPT: usize = 4;
 
-/// The kernel proper of `image` as a vmlinux that can be booted by its PVH entry (`Documentation/arch/x86/boot.rst`
-/// does not describe it; see `arch/x86/platform/pvh/head.S`), from the cache or unpacked into it.
+/// The kernel proper of `image` as a vmlinux, from the cache or unpacked into it.
 ///
-/// `None` when it has no such entry (`CONFIG_PVH`), is packed in a way that is not known here, or cannot be kept:
-/// the bzImage then unpacks itself in the guest.
+/// `pvh` is there when it has to have a PVH entry (`arch/x86/platform/pvh/head.S`), and says whether its configuration
+/// promises one (`CONFIG_PVH`).
+///
+/// `None` when it lacks that, is packed in a way that is not known here, or cannot be kept: the bzImage then unpacks
+/// itself in the guest.
 #[must_use]
 pub fn unpacked(
     image: &KernelImage,
-    config: Option<&KernelConfig>,
+    pvh: Option<bool>,
     cache_dir: Option<&Path>,
 ) -> Option<KernelImage> {
-    if !config?.is_on("PVH") || matches!(image.format, Format::Vmlinux(_)) {
+    if pvh == Some(false) || matches!(image.format, Format::Vmlinux(_)) {
         return None;
     }
     let dir = cache_dir?.join(DIR);
     let path = dir.join(image.id.to_string());
     let usable = || {
         let kernel = KernelImage::open(&path).ok()?;
-        let pvh = matches!(&kernel.format, Format::Vmlinux(vmlinux) if vmlinux.pvh);
-        (pvh && kernel.release == image.release).then_some(kernel)
+        let fits =
+            matches!(&kernel.format, Format::Vmlinux(vmlinux) if vmlinux.pvh || pvh.is_none());
+        (fits && kernel.release == image.release).then_some(kernel)
     };
     usable().or_else(|| {
         let kernel = image.unpack().ok()??;
@@ -66,6 +66,7 @@ fn keep(dir: &Path, path: &Path, kernel: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::KernelConfig;
 
     #[test]
     fn only_the_newest_kernels_are_kept() {
@@ -86,12 +87,13 @@ mod tests {
         let image = KernelImage::open(&path).expect("a kernel");
         let config = KernelConfig::find(&image, None, None).expect("its configuration");
         let cache = tempfile::tempdir().expect("temporary directory");
-        let first = unpacked(&image, Some(&config), Some(cache.path()));
-        assert_eq!(first.is_some(), config.is_on("PVH"));
-        if let Some(first) = first {
-            assert_eq!(first.release, image.release);
-            let again = unpacked(&image, Some(&config), Some(cache.path())).expect("kept");
-            assert_eq!(again.id, first.id);
-        }
+        assert!(unpacked(&image, Some(false), Some(cache.path())).is_none());
+        let pvh = config.is_on("PVH");
+        let by_pvh = unpacked(&image, Some(pvh), Some(cache.path()));
+        assert_eq!(by_pvh.is_some(), pvh);
+        let first = unpacked(&image, None, Some(cache.path())).expect("unpacked");
+        assert_eq!(first.release, image.release);
+        let again = unpacked(&image, None, Some(cache.path())).expect("kept");
+        assert_eq!(again.id, first.id);
     }
 }

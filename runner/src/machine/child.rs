@@ -7,9 +7,16 @@
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use std::{
     ffi::OsString,
-    os::unix::process::CommandExt,
-    process::{Command, ExitCode},
+    io::{self, Read},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::process::{CommandExt, ExitStatusExt},
+    },
+    process::{ChildStderr, Command, ExitCode, ExitStatus},
 };
+
+/// How much of an engine's standard error is kept, from its end, in bytes.
+const STDERR_KEPT: usize = 8 * 1024;
 
 /// Arguments of the hidden subcommand.
 #[derive(Debug, clap::Args)]
@@ -42,15 +49,100 @@ pub fn bound_command(program: &str, args: &[OsString]) -> Command {
 /// Runs the hidden subcommand: returns only when it fails.
 #[must_use]
 pub fn run_child(args: &ChildArgs) -> ExitCode {
-    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
-        eprintln!("cannot ask to be killed with the parent: {error}");
-        return ExitCode::from(126);
-    }
-    if getppid().map(Pid::as_raw_pid) != Some(args.parent) {
-        return ExitCode::from(126);
+    if let Err(code) = bind_to(args.parent) {
+        return code;
     }
     let (program, rest) = args.command.split_first().expect("clap requires one");
     let error = Command::new(program).args(rest).exec();
     eprintln!("cannot start {}: {error}", program.display());
     ExitCode::from(127)
+}
+
+/// Has this process killed when its parent `parent` dies.
+///
+/// # Errors
+/// The status to end with, when the parent is gone already or the system refuses.
+pub fn bind_to(parent: i32) -> Result<(), ExitCode> {
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+        eprintln!("cannot ask to be killed with the parent: {error}");
+        return Err(ExitCode::from(126));
+    }
+    // It may have died before the signal was asked for.
+    if getppid().map(Pid::as_raw_pid) == Some(parent) {
+        Ok(())
+    } else {
+        Err(ExitCode::from(126))
+    }
+}
+
+/// The end of what an engine's process wrote to its standard error.
+pub struct LastWords {
+    stderr: Option<ChildStderr>,
+    kept: Vec<u8>,
+}
+
+impl LastWords {
+    /// Of this stream, which is read without waiting from now on.
+    ///
+    /// # Errors
+    /// When the system refuses that.
+    pub fn new(stderr: ChildStderr) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&stderr, true)?;
+        Ok(Self {
+            stderr: Some(stderr),
+            kept: Vec::new(),
+        })
+    }
+
+    /// Becomes readable when there is more to read.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.stderr.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Takes what has come.
+    pub fn read(&mut self) {
+        let Some(stderr) = &mut self.stderr else {
+            return;
+        };
+        let mut buffer = [0; 4096];
+        loop {
+            match stderr.read(&mut buffer) {
+                Ok(0) => break self.stderr = None,
+                Ok(n) => {
+                    self.kept.extend_from_slice(&buffer[..n]);
+                    let excess = self.kept.len().saturating_sub(STDERR_KEPT);
+                    self.kept.drain(..excess);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => break self.stderr = None,
+            }
+        }
+    }
+
+    /// All of it on one line, but for lines that contain one of `noise`.
+    pub fn text(&self, noise: &[&str]) -> String {
+        let text = String::from_utf8_lossy(&self.kept);
+        let lines: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !noise.iter().any(|noise| line.contains(noise)))
+            .collect();
+        lines.join("; ")
+    }
+}
+
+/// How a process called `name` ended, with its last words if it had any: `qemu ended with status 1: no space left`.
+#[must_use]
+pub fn how_it_ended(name: &str, status: ExitStatus, words: &str) -> String {
+    let how = match (status.code(), status.signal()) {
+        (Some(code), _) => format!("{name} ended with status {code}"),
+        (None, Some(signal)) => format!("{name} was killed by signal {signal}"),
+        (None, None) => format!("{name} ended"),
+    };
+    if words.is_empty() {
+        how
+    } else {
+        format!("{how}: {words}")
+    }
 }

@@ -1,12 +1,16 @@
 //! Which engine a run uses.
 
-use super::{Accelerator, Engine, qemu::Qemu};
+use super::{Accelerator, Engine, kvm::Kvm, qemu::Qemu};
+use std::path::PathBuf;
+use vmm_core::KvmHealth;
 
 /// `--engine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum EngineChoice {
-    /// The best one that works here.
+    /// Our own monitor where KVM is fit for it, else QEMU's software emulation.
     Auto,
+    /// Our own monitor, and nothing else.
+    Kvm,
     /// QEMU, with KVM where that is healthy.
     Qemu,
 }
@@ -14,11 +18,31 @@ pub enum EngineChoice {
 /// Why there is no engine.
 #[derive(Debug, thiserror::Error)]
 pub enum NoEngine {
-    /// The program is not on this machine.
-    #[error(
-        "no qemu-system-x86_64 in PATH, and it is the only engine so far: install it (Debian and Ubuntu: apt-get install qemu-system-x86; Fedora: dnf install qemu-system-x86-core; Arch: pacman -S qemu-system-x86)"
-    )]
+    /// KVM is not fit, and nothing else was allowed.
+    #[error("--engine kvm: {health}{}; --engine auto takes QEMU's software emulation instead", remedy(.health))]
+    NoKvm {
+        /// What is wrong with it.
+        health: KvmHealth,
+    },
+    /// The program is not on this machine, and it was asked for.
+    #[error("no qemu-system-x86_64 in PATH: {INSTALL}")]
     NoQemu,
+    /// Neither can be used.
+    #[error("{health}{}; and no qemu-system-x86_64 in PATH to do without: {INSTALL}", remedy(.health))]
+    Neither {
+        /// What is wrong with KVM.
+        health: KvmHealth,
+    },
+}
+
+/// How to come by QEMU.
+const INSTALL: &str = "install it (Debian and Ubuntu: apt-get install qemu-system-x86; Fedora: dnf install qemu-system-x86-core; Arch: pacman -S qemu-system-x86)";
+
+/// What helps, as the rest of a sentence.
+fn remedy(health: &KvmHealth) -> String {
+    health
+        .remedy()
+        .map_or_else(String::new, |remedy| format!(" ({remedy})"))
 }
 
 /// Chooses the engine and finds out what it runs on.
@@ -26,11 +50,27 @@ pub enum NoEngine {
 /// # Errors
 /// When none can be used here.
 pub fn choose(choice: EngineChoice) -> Result<Box<dyn Engine>, NoEngine> {
-    match choice {
-        EngineChoice::Auto | EngineChoice::Qemu => {
-            let program = find_program("qemu-system-x86_64").ok_or(NoEngine::NoQemu)?;
-            let health = vmm_core::probe();
-            let accelerator = if health.is_healthy() {
+    decide(
+        choice,
+        vmm_core::probe(),
+        find_program("qemu-system-x86_64"),
+    )
+}
+
+fn decide(
+    choice: EngineChoice,
+    health: KvmHealth,
+    qemu: Option<PathBuf>,
+) -> Result<Box<dyn Engine>, NoEngine> {
+    match (choice, health.is_healthy(), qemu) {
+        (EngineChoice::Auto | EngineChoice::Kvm, true, _) => {
+            Ok(Box::new(Kvm::new(health.to_string())))
+        }
+        (EngineChoice::Kvm, false, _) => Err(NoEngine::NoKvm { health }),
+        (EngineChoice::Auto, false, None) => Err(NoEngine::Neither { health }),
+        (EngineChoice::Qemu, _, None) => Err(NoEngine::NoQemu),
+        (EngineChoice::Auto | EngineChoice::Qemu, healthy, Some(program)) => {
+            let accelerator = if healthy {
                 Accelerator::Kvm
             } else {
                 Accelerator::Tcg
@@ -46,7 +86,7 @@ pub fn choose(choice: EngineChoice) -> Result<Box<dyn Engine>, NoEngine> {
 }
 
 /// Finds an executable file in `PATH`.
-fn find_program(name: &str) -> Option<std::path::PathBuf> {
+fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|dir| dir.join(name))
@@ -54,4 +94,53 @@ fn find_program(name: &str) -> Option<std::path::PathBuf> {
             rustix::fs::access(candidate, rustix::fs::Access::EXEC_OK).is_ok()
                 && candidate.is_file()
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: KvmHealth = KvmHealth::Healthy { micros: 9 };
+    const BAD: KvmHealth = KvmHealth::Missing;
+
+    fn name(
+        choice: EngineChoice,
+        health: KvmHealth,
+        qemu: bool,
+    ) -> Result<(&'static str, &'static str), String> {
+        let program = qemu.then(|| PathBuf::from("/bin/qemu"));
+        decide(choice, health, program)
+            .map(|engine| (engine.name(), engine.accelerator().as_str()))
+            .map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn our_own_monitor_comes_first_where_kvm_is_fit() {
+        for qemu in [false, true] {
+            assert_eq!(name(EngineChoice::Auto, GOOD, qemu), Ok(("kvm", "kvm")));
+            assert_eq!(name(EngineChoice::Kvm, GOOD, qemu), Ok(("kvm", "kvm")));
+        }
+        assert_eq!(name(EngineChoice::Auto, BAD, true), Ok(("qemu", "tcg")));
+        assert_eq!(name(EngineChoice::Qemu, BAD, true), Ok(("qemu", "tcg")));
+        assert_eq!(name(EngineChoice::Qemu, GOOD, true), Ok(("qemu", "kvm")));
+    }
+
+    #[test]
+    fn what_was_asked_for_is_never_replaced() {
+        let words = name(EngineChoice::Kvm, BAD, true).expect_err("no fallback");
+        assert!(
+            words.starts_with("--engine kvm: no /dev/kvm (load kvm_intel"),
+            "{words}"
+        );
+        let words = name(EngineChoice::Qemu, GOOD, false).expect_err("no fallback");
+        assert!(
+            words.starts_with("no qemu-system-x86_64 in PATH: install it"),
+            "{words}"
+        );
+        let words = name(EngineChoice::Auto, BAD, false).expect_err("nothing to use");
+        assert!(
+            words.contains("no /dev/kvm") && words.contains("apt-get install"),
+            "{words}"
+        );
+    }
 }

@@ -5,6 +5,23 @@
 
 use super::{Accelerator, Transport};
 
+/// What the kernel will find itself on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Platform {
+    /// A machine of our own monitor.
+    Kvm {
+        /// Whether ACPI tables say what there is and what is not.
+        acpi: bool,
+    },
+    /// A machine of QEMU.
+    Qemu {
+        /// What executes its code.
+        accelerator: Accelerator,
+        /// How virtio devices are attached.
+        transport: Transport,
+    },
+}
+
 /// One option and why it is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelOption {
@@ -27,7 +44,6 @@ const ALWAYS: &[(&str, &str)] = &[
         "console=ttyS0",
         "text from before init, and of a panic, leaves by the serial port",
     ),
-    ("loglevel=7", "a boot that fails shows how far it came"),
     (
         "printk.time=1",
         "lines of the console and of the kernel log can be matched",
@@ -40,34 +56,67 @@ const ALWAYS: &[(&str, &str)] = &[
         "rdinit=/init",
         "our init, whatever the kernel's own default is",
     ),
+];
+
+/// How much of its log the kernel writes to the serial port, where that is all that is left of one that dies early.
+const TALKATIVE: (&str, &str) = ("loglevel=7", "a boot that fails shows how far it came");
+
+/// How much of it where the log is read out of guest memory: a character on the serial port is two exits.
+const TERSE: (&str, &str) = (
+    "loglevel=4",
+    "a boot that fails leaves its log in guest memory, where it is read; errors and panics still show at once",
+);
+
+/// For machines whose kernel is not told that there is no keyboard.
+const NO_KEYBOARD: &[(&str, &str)] = &[
     ("i8042.noaux", "no mouse: saves the probe's time-outs"),
     ("i8042.nomux", "no mouse: saves the probe's time-outs"),
     ("i8042.dumbkbd", "no keyboard lights to wait for"),
 ];
 
+const NO_CONTROLLER: (&str, &str) = (
+    "reboot=t",
+    "there is no keyboard controller to reset by: three seconds saved after a panic",
+);
+
+const NO_TIMER_CHECK: (&str, &str) = (
+    "no_timer_check",
+    "emulation can be too slow for the timer interrupt check; KVM guests skip it themselves",
+);
+
 impl CommandLine {
     /// The command line of a machine; `append` is the user's and comes last, so that it wins.
     #[must_use]
-    pub fn new(transport: Transport, accelerator: Accelerator, append: &[String]) -> Self {
-        let mut options: Vec<KernelOption> = ALWAYS
-            .iter()
+    pub fn new(platform: Platform, append: &[String]) -> Self {
+        let mut table = ALWAYS.to_vec();
+        match platform {
+            Platform::Kvm { acpi } => {
+                table.push(TERSE);
+                if !acpi {
+                    table.extend(NO_KEYBOARD);
+                }
+            }
+            Platform::Qemu {
+                accelerator,
+                transport,
+            } => {
+                table.push(TALKATIVE);
+                table.extend(NO_KEYBOARD);
+                if transport == Transport::Mmio {
+                    table.push(NO_CONTROLLER);
+                }
+                if accelerator == Accelerator::Tcg {
+                    table.push(NO_TIMER_CHECK);
+                }
+            }
+        }
+        let mut options: Vec<KernelOption> = table
+            .into_iter()
             .map(|(text, why)| KernelOption {
-                text: (*text).into(),
+                text: text.into(),
                 why,
             })
             .collect();
-        if transport == Transport::Mmio {
-            options.push(KernelOption {
-                text: "reboot=t".into(),
-                why: "there is no keyboard controller to reset by: three seconds saved after a panic",
-            });
-        }
-        if accelerator == Accelerator::Tcg {
-            options.push(KernelOption {
-                text: "no_timer_check".into(),
-                why: "emulation can be too slow for the timer interrupt check; KVM guests skip it themselves",
-            });
-        }
         options.extend(append.iter().map(|text| KernelOption {
             text: text.clone(),
             why: "asked for with --append",
@@ -92,20 +141,27 @@ mod tests {
 
     #[test]
     fn what_changes_a_test_is_never_there_unasked() {
+        let mut platforms = vec![Platform::Kvm { acpi: true }, Platform::Kvm { acpi: false }];
         for transport in [Transport::Pci, Transport::Mmio] {
             for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
-                let line = CommandLine::new(transport, accelerator, &[]).to_string();
-                for word in [
-                    "mitigations",
-                    "nokaslr",
-                    "quiet",
-                    "audit",
-                    "nosmp",
-                    "tsc=",
-                    "panic_on",
-                ] {
-                    assert!(!line.contains(word), "{word} in {line}");
-                }
+                platforms.push(Platform::Qemu {
+                    accelerator,
+                    transport,
+                });
+            }
+        }
+        for platform in platforms {
+            let line = CommandLine::new(platform, &[]).to_string();
+            for word in [
+                "mitigations",
+                "nokaslr",
+                "quiet",
+                "audit",
+                "nosmp",
+                "tsc=",
+                "panic_on",
+            ] {
+                assert!(!line.contains(word), "{word} in {line}");
             }
         }
     }
@@ -113,8 +169,7 @@ mod tests {
     #[test]
     fn the_users_options_come_last() {
         let line = CommandLine::new(
-            Transport::Pci,
-            Accelerator::Kvm,
+            Platform::Kvm { acpi: true },
             &["loglevel=3".into(), "a b".into()],
         );
         assert!(line.to_string().ends_with(" loglevel=3 a b"), "{line}");

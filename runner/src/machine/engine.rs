@@ -5,10 +5,11 @@ use std::{
     io,
     os::{fd::BorrowedFd, unix::net::UnixStream},
 };
+use vmm_core::control::Inspection;
 
 /// Something that can build machines.
 pub trait Engine {
-    /// Its name in reports: `qemu`.
+    /// Its name in reports: `kvm`, `qemu`.
     fn name(&self) -> &'static str;
     /// What executes the guest's code.
     fn accelerator(&self) -> Accelerator;
@@ -16,6 +17,8 @@ pub trait Engine {
     fn reason(&self) -> &str;
     /// What would make it better, if something would: a plain sentence.
     fn advice(&self) -> Option<&str>;
+    /// What it does with a kernel that is no bzImage.
+    fn boots(&self) -> Boots;
     /// Builds and starts one machine.
     ///
     /// # Errors
@@ -52,6 +55,27 @@ impl Accelerator {
     }
 }
 
+/// What an engine does with a kernel that is no bzImage, and what its machines tell a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Boots {
+    /// By which entry a vmlinux is started.
+    pub vmlinux: VmlinuxEntry,
+    /// Whether the kernel proper, unpacked on the host, is the better choice where both would do.
+    pub unpacked: bool,
+    /// Whether ACPI tables name the virtio devices that are attached by MMIO; else the kernel command line does.
+    pub mmio_by_acpi: bool,
+}
+
+/// By which entry a vmlinux is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VmlinuxEntry {
+    /// In 64-bit mode at the ELF file's entry (`Documentation/arch/x86/boot.rst`, "64-bit Boot Protocol"): every
+    /// x86-64 kernel.
+    Long,
+    /// By the PVH entry, which kernels with `CONFIG_PVH` have.
+    Pvh,
+}
+
 /// A running machine and our ends of its ports.
 pub struct Launched {
     /// The machine.
@@ -81,6 +105,14 @@ pub trait Machine {
     /// # Errors
     /// When the machine can no longer be watched.
     fn process(&mut self) -> io::Result<Option<StopReason>>;
+    /// What was seen of the guest from outside since the last call, oldest first.
+    fn sights(&mut self) -> Vec<Sight> {
+        Vec::new()
+    }
+    /// Whether [`Control::Inspect`] is answered.
+    fn can_inspect(&self) -> bool {
+        false
+    }
     /// Asks something of the machine; best effort.
     fn control(&mut self, control: Control);
     /// Ends the machine now and waits for its process; idempotent.
@@ -92,6 +124,19 @@ pub trait Machine {
 pub enum Control {
     /// The magic SysRq key with this command, by a break on the serial console (`Documentation/admin-guide/sysrq.rst`).
     SysRq(char),
+    /// A non-maskable interrupt for every virtual CPU, where [`Machine::can_inspect`].
+    Nmi,
+    /// A look into the machine, answered by [`Sight::Inspected`] where [`Machine::can_inspect`].
+    Inspect,
+}
+
+/// Something of the guest that its engine saw from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sight {
+    /// The kernel announced that it panics (pvpanic); it may still print.
+    Panicked,
+    /// Registers and the kernel log out of guest memory: asked for, or what was left at the machine's end.
+    Inspected(Box<Inspection>),
 }
 
 /// Why a machine is gone.
@@ -99,8 +144,10 @@ pub enum Control {
 pub enum StopReason {
     /// The guest switched itself off.
     PowerOff,
-    /// The guest restarted: on purpose, after a panic, or by a triple fault.
+    /// The guest restarted: on purpose or after a panic, and with QEMU also by a triple fault.
     Reset,
+    /// A virtual CPU had no handler left for an exception.
+    TripleFault,
     /// The virtual hardware gave up, with its words.
     InternalError(String),
     /// The engine's process ended without being asked, with its status and last words.

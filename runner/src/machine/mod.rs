@@ -1,18 +1,22 @@
 //! Machines: what a run asks of one, and the engines that can build it.
 //!
-//! Nothing outside [`qemu`] knows that QEMU exists.
+//! Nothing outside [`qemu`] knows that QEMU exists, and only [`kvm`] knows how our monitor is run.
 
 mod child;
 mod choose;
 mod cmdline;
 mod engine;
+mod kvm;
 pub mod qemu;
 mod spec;
 
 pub use child::{ChildArgs, run_child};
 pub use choose::{EngineChoice, choose};
-pub use cmdline::CommandLine;
+pub use cmdline::{CommandLine, Platform};
 pub use engine::{
-    Accelerator, Control, Engine, HostPorts, LaunchError, Launched, Machine, StopReason,
+    Accelerator, Boots, Control, Engine, HostPorts, LaunchError, Launched, Machine, Sight,
+    StopReason, VmlinuxEntry,
 };
-pub use spec::{MachineSpec, ShareSpec, Transport};
+pub use kvm::{MachineArgs, run_machine};
+pub use spec::{MachineSpec, ShareSpec, Topology, Transport};
+pub use vmm_core::control::{Inspection, LogRecord, VcpuState};

@@ -11,14 +11,51 @@ pub struct MachineSpec {
     pub initramfs: Arc<OwnedFd>,
     /// The user's additions to the kernel command line, after ours.
     pub append: Vec<String>,
-    /// Number of virtual CPUs.
-    pub cpus: u32,
+    /// The virtual CPUs.
+    pub cpus: Topology,
     /// Guest memory in MiB.
     pub memory_mib: u64,
     /// How virtio devices are attached.
     pub transport: Transport,
+    /// Whether the kernel reads ACPI tables, where an engine can do without them.
+    pub acpi: bool,
     /// Host directories to show read-only over 9P; the first is the root.
     pub shares: Vec<ShareSpec>,
+}
+
+/// The virtual CPUs and how they are told to belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Topology {
+    /// Sockets.
+    pub sockets: u32,
+    /// Cores of a socket.
+    pub cores: u32,
+    /// Threads of a core.
+    pub threads: u32,
+    /// NUMA nodes, over which CPUs and memory are spread in equal, consecutive parts.
+    pub numa_nodes: u32,
+}
+
+impl Topology {
+    /// `count` CPUs: one socket of so many cores, one node.
+    #[cfg(test)]
+    #[must_use]
+    pub const fn flat(count: u32) -> Self {
+        Self {
+            sockets: 1,
+            cores: count,
+            threads: 1,
+            numa_nodes: 1,
+        }
+    }
+
+    /// Number of virtual CPUs.
+    #[must_use]
+    pub const fn count(&self) -> u32 {
+        self.sockets
+            .saturating_mul(self.cores)
+            .saturating_mul(self.threads)
+    }
 }
 
 /// One host directory behind a 9P mount tag.

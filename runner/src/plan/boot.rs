@@ -3,8 +3,8 @@
 use crate::{
     cli::Failure,
     error_chain,
-    kernel::{self, KernelConfig, KernelImage, ModuleIndex},
-    machine::Transport,
+    kernel::{self, Attachment, KernelConfig, KernelImage, ModuleIndex},
+    machine::{Boots, Transport, VmlinuxEntry},
 };
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,10 @@ pub struct Boot {
     unpacked: Option<KernelImage>,
     /// How virtio devices will be attached.
     pub transport: Transport,
+    /// Whether the kernel reads ACPI tables.
+    pub acpi: bool,
+    /// By which entry a kernel proper will be started.
+    entry: VmlinuxEntry,
     /// What is unpacked as the first root: init, and the modules that it loads.
     pub initramfs: Vec<u8>,
     /// What the kernel lacks and can do without, as text.
@@ -30,11 +34,11 @@ pub struct Boot {
 /// `--boot`: what of a bzImage the machine loads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum BootMethod {
-    /// The kernel proper where the guest would take seconds to unpack it, under software emulation; else the bzImage.
+    /// The kernel proper, except with QEMU's KVM: the bzImage.
     Auto,
     /// The bzImage, which unpacks itself in the guest and moves to a random address (KASLR).
     Bzimage,
-    /// The kernel proper, unpacked on the host and entered by its PVH entry.
+    /// The kernel proper, unpacked on the host and entered at its 64-bit entry, or with QEMU at its PVH entry.
     Vmlinux,
 }
 
@@ -62,6 +66,7 @@ impl Boot {
         image: KernelImage,
         extra: &[String],
         wanted: Option<Transport>,
+        boots: Boots,
         unpack: bool,
         cache_dir: Option<&Path>,
     ) -> Result<Self, Failure> {
@@ -69,14 +74,25 @@ impl Boot {
         let config = KernelConfig::find(&image, tree.as_deref(), cache_dir);
         let index = ModuleIndex::find(&image, tree.as_deref());
         let (config, index) = (config.as_ref(), index.as_ref());
-        let possible = kernel::check(config, index, Transport::Pci).transports;
-        let transport = wanted
-            .or(possible.first().copied())
-            .unwrap_or(Transport::Pci);
-        let needs = kernel::check(config, index, transport);
-        if matches!(&image.format, kernel::Format::Vmlinux(vmlinux) if !vmlinux.pvh) {
+        let acpi = config.is_none_or(|config| config.is_on("ACPI"));
+        let mmio = if boots.mmio_by_acpi && acpi {
+            Attachment::MmioByAcpi
+        } else {
+            Attachment::MmioByCommandLine
+        };
+        let transport = wanted.unwrap_or_else(|| {
+            let possible = kernel::possible(config, index, mmio);
+            possible.first().copied().unwrap_or(Transport::Pci)
+        });
+        let attachment = match transport {
+            Transport::Pci => Attachment::Pci,
+            Transport::Mmio => mmio,
+        };
+        let needs = kernel::check(config, index, attachment);
+        let by_pvh = boots.vmlinux == VmlinuxEntry::Pvh;
+        if matches!(&image.format, kernel::Format::Vmlinux(vmlinux) if by_pvh && !vmlinux.pvh) {
             return Err(Failure::cannot_judge(format!(
-                "{} has no PVH entry, by which a vmlinux is booted: name the bzImage of the same build, or set CONFIG_PVH=y",
+                "{} has no PVH entry, by which QEMU boots a vmlinux: name the bzImage of the same build, or set CONFIG_PVH=y",
                 image.path.display()
             )));
         }
@@ -108,7 +124,8 @@ impl Boot {
         let initramfs =
             kernel::build_initramfs(INIT, &modules).map_err(|e| Failure::host(error_chain(&e)))?;
         let unpacked = if unpack {
-            kernel::unpacked(&image, config, cache_dir)
+            let pvh = by_pvh.then(|| config.is_some_and(|config| config.is_on("PVH")));
+            kernel::unpacked(&image, pvh, cache_dir)
         } else {
             None
         };
@@ -122,6 +139,8 @@ impl Boot {
             image,
             unpacked,
             transport,
+            acpi,
+            entry: boots.vmlinux,
             initramfs,
             warning,
             slowness,
@@ -144,12 +163,18 @@ impl Boot {
         (unpacking + 2 * self.initramfs.len() as u64 + TO_RUN).div_ceil(1 << 20)
     }
 
-    /// What the machine loads, for reports.
+    /// What the machine loads, and by which entry, for reports.
     pub fn method(&self) -> &'static str {
-        match (&self.unpacked, &self.image.format) {
-            (Some(_), _) => "unpacked bzImage",
-            (None, kernel::Format::BzImage(_)) => "bzImage",
-            (None, kernel::Format::Vmlinux(_)) => "vmlinux",
+        let packed = match (&self.unpacked, &self.image.format) {
+            (Some(_), _) => true,
+            (None, kernel::Format::Vmlinux(_)) => false,
+            (None, kernel::Format::BzImage(_)) => return "bzImage",
+        };
+        match (packed, self.entry) {
+            (true, VmlinuxEntry::Long) => "unpacked bzImage, 64-bit entry",
+            (true, VmlinuxEntry::Pvh) => "unpacked bzImage, PVH entry",
+            (false, VmlinuxEntry::Long) => "vmlinux, 64-bit entry",
+            (false, VmlinuxEntry::Pvh) => "vmlinux, PVH entry",
         }
     }
 }

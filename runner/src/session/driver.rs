@@ -13,9 +13,10 @@ use super::{
     intake::printable,
     klog::KernelLog,
     link::Link,
+    look::Seen,
     settings::{KERNEL_LOG, Settings},
-    state::{Ended, Problem, Session, SessionError, State, WRITE_LOG, io_error},
-    triage::{TestEnd, seconds},
+    state::{Ended, Problem, Session, SessionError, State, io_error},
+    triage::{TestEnd, seconds, triple_fault},
     watchdog::Alarm,
 };
 use crate::{
@@ -64,6 +65,7 @@ impl<'a> Session<'a> {
             release: String::new(),
             tests_done: 0,
             taint: 0,
+            seen: Seen::default(),
         };
         // It waits in the socket until init comes for it.
         if let Err(error) = session
@@ -130,10 +132,7 @@ impl<'a> Session<'a> {
                 self.interrupt(state)?;
                 return Ok(Ended::Cancelled);
             }
-            let gone = self
-                .machine
-                .process()
-                .map_err(io_error("watch a machine"))?;
+            let gone = self.watch()?;
             let link = self.read_ports(&mut state, gone.is_some())?;
             if let Err(error) = link.and_then(|()| self.link.flush()) {
                 let words = error_chain(&error);
@@ -172,14 +171,16 @@ impl<'a> Session<'a> {
         match state {
             State::Booting { deadline } if now >= deadline => {
                 // Before the back traces, which are not how far it came.
-                let last = self.console.last_line().map_or_else(
-                    || "it printed nothing on its console".to_owned(),
-                    |line| format!("the last line on its console: {line}"),
-                );
-                self.back_traces(None)?;
+                let on_console = self.how_far();
+                let last = match self.back_traces(None)? {
+                    Some(line) => format!("the last line of its kernel log: {line}"),
+                    None => on_console,
+                };
+                let doing = self.seen.stall.take();
+                let doing = doing.map_or_else(String::new, |doing| format!("; {doing}"));
                 let time = seconds(self.settings.boot_timeout);
                 Ok(Step::End(Ended::BootFailed(format!(
-                    "the machine was not ready within {time}; {last}"
+                    "the machine was not ready within {time}; {last}{doing}"
                 ))))
             }
             State::Ready => match queue.pop_front() {
@@ -255,6 +256,10 @@ impl<'a> Session<'a> {
         end: &TestEnd<'_>,
         words: String,
     ) -> Result<Ended, SessionError> {
+        let gone = match end {
+            TestEnd::MachineGone(reason) => Some(*reason),
+            _ => None,
+        };
         match state {
             State::Booting { .. }
                 if matches!(
@@ -262,23 +267,23 @@ impl<'a> Session<'a> {
                     TestEnd::MachineGone(StopReason::EngineDied(_) | StopReason::InternalError(_))
                 ) =>
             {
+                self.last_evidence(gone, None)?;
                 Ok(Ended::EngineFailed(words))
             }
             State::Booting { .. } => {
-                self.klog
-                    .continue_from_console(&self.console.tail(), None)
-                    .map_err(io_error(WRITE_LOG))?;
+                self.last_evidence(gone, None)?;
                 let findings = self.klog.findings();
                 let reason = self
                     .console
                     .fatal()
                     .or_else(|| findings.panic.clone())
                     .unwrap_or_else(|| {
-                        let last = self
-                            .console
-                            .last_line()
-                            .map(|line| format!("; the last line on its console: {line}"));
-                        format!("{words}{}", last.unwrap_or_default())
+                        let words = match gone {
+                            Some(StopReason::TripleFault) => triple_fault(&self.seen),
+                            _ if self.seen.panicked => "the kernel announced a panic".into(),
+                            _ => words,
+                        };
+                        format!("{words}; {}", self.how_far())
                     });
                 Ok(Ended::BootFailed(reason))
             }
@@ -290,13 +295,12 @@ impl<'a> Session<'a> {
             State::Draining {
                 mut running, ended, ..
             } => {
-                let tail = self.console.tail();
-                self.klog
-                    .continue_from_console(&tail, Some(&mut running.files.kernel_log))
-                    .map_err(io_error(WRITE_LOG))?;
+                self.last_evidence(gone, Some(&mut running.files.kernel_log))?;
                 let by_guest = matches!(
                     end,
-                    TestEnd::MachineGone(StopReason::Reset | StopReason::PowerOff)
+                    TestEnd::MachineGone(
+                        StopReason::Reset | StopReason::PowerOff | StopReason::TripleFault
+                    )
                 );
                 let ended = TestEnd::Ended(&ended);
                 self.finish(running, if by_guest { end } else { &ended })?;
@@ -306,10 +310,7 @@ impl<'a> Session<'a> {
                 })
             }
             State::Running(mut running) => {
-                let tail = self.console.tail();
-                self.klog
-                    .continue_from_console(&tail, Some(&mut running.files.kernel_log))
-                    .map_err(io_error(WRITE_LOG))?;
+                self.last_evidence(gone, Some(&mut running.files.kernel_log))?;
                 let verdict = self.finish(running, end)?;
                 let stop = self.settings.fail_fast && !verdict.outcome.is_good();
                 if stop {
@@ -333,6 +334,7 @@ fn describe(reason: &StopReason) -> String {
     match reason {
         StopReason::PowerOff => "the machine switched itself off".into(),
         StopReason::Reset => "the machine reset".into(),
+        StopReason::TripleFault => "the machine ended in a triple fault".into(),
         StopReason::InternalError(words) | StopReason::EngineDied(words) => words.clone(),
     }
 }

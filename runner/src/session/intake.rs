@@ -165,8 +165,9 @@ impl Session<'_> {
                 text: "this kernel has no overlay file system (CONFIG_OVERLAY_FS): the root is read-only, only /tmp, /var/tmp and /run can be written".into(),
             })?;
         }
-        if ready.cpus != self.settings.spec.cpus {
-            let (asked, cpus) = (self.settings.spec.cpus, ready.cpus);
+        let asked = self.settings.spec.cpus.count();
+        if ready.cpus != asked {
+            let cpus = ready.cpus;
             self.reports.emit(Event::Warning {
                 text: format!("{cpus} of {asked} CPUs came online"),
             })?;

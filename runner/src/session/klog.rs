@@ -9,6 +9,7 @@ use super::{
     files::LimitedFile,
     splat::{Splat, classify},
 };
+use crate::machine::LogRecord;
 use std::{collections::VecDeque, io};
 
 /// Longest record taken, in bytes: the kernel's own limit (`PRINTK_MESSAGE_MAX`) is 8 KiB with its prefix.
@@ -51,6 +52,8 @@ pub struct KernelLog {
     findings: Findings,
     /// What was found before the start marker of a test: while the machine booted, or between tests.
     outside: Findings,
+    /// Whether records came out of guest memory: the port may bring them once more.
+    overtaken: bool,
 }
 
 impl KernelLog {
@@ -66,6 +69,7 @@ impl KernelLog {
             in_slice: false,
             findings: Findings::default(),
             outside: Findings::default(),
+            overtaken: false,
         }
     }
 
@@ -124,13 +128,21 @@ impl KernelLog {
         Ok(())
     }
 
-    fn record(&mut self, line: &str, mut slice: Option<&mut LimitedFile>) -> io::Result<()> {
+    fn record(&mut self, line: &str, slice: Option<&mut LimitedFile>) -> io::Result<()> {
         if line.starts_with(' ') {
             return Ok(());
         }
-        let Some(record) = Record::parse(line) else {
-            return self.line(&format!("[runner: not a kernel log record] {line}"), slice);
-        };
+        match Record::parse(line) {
+            Some(record) if self.overtaken && self.reached(record.seq) => Ok(()),
+            Some(record) => self.take(&record, slice),
+            None => {
+                let line = format!("[runner: not a kernel log record] {line}");
+                self.line(&line, slice)
+            }
+        }
+    }
+
+    fn take(&mut self, record: &Record, mut slice: Option<&mut LimitedFile>) -> io::Result<()> {
         if let Some(lost) = self
             .last_seq
             .and_then(|last| record.seq.checked_sub(last + 1))
@@ -176,6 +188,62 @@ impl KernelLog {
         }
         self.remembered.push_back(line.to_owned());
         Ok(())
+    }
+
+    /// Adds the records out of guest memory that the port has not brought: all of them for a kernel that died before
+    /// its init. They are the same records, told apart by their sequence numbers. Returns whether there is a log at all.
+    pub fn continue_from_memory(
+        &mut self,
+        records: &[LogRecord],
+        mut slice: Option<&mut LimitedFile>,
+    ) -> io::Result<bool> {
+        let new: Vec<Record> = records
+            .iter()
+            .filter(|record| !self.reached(record.sequence))
+            .map(|record| Record {
+                facility: record.facility.into(),
+                seq: record.sequence,
+                usec: record.nanos / 1000,
+                text: record.text.clone(),
+            })
+            .collect();
+        if new.is_empty() {
+            return Ok(!records.is_empty());
+        }
+        self.overtaken = true;
+        // The beginning of a record that is now had whole.
+        self.pending.clear();
+        let is_marker = |record: &Record| self.awaited.as_deref() == Some(&*record.text);
+        // Without its marker (it was overwritten, or never written) all of it is the test's.
+        self.in_slice |= self.awaited.is_some() && !new.iter().any(is_marker);
+        self.note(&["from here on out of guest memory"], slice.as_deref_mut())?;
+        for record in &new {
+            self.take(record, slice.as_deref_mut())?;
+        }
+        Ok(true)
+    }
+
+    /// Adds lines of ours. While a test runs they are its, whether or not its marker has come.
+    pub fn note<T: std::fmt::Display>(
+        &mut self,
+        lines: &[T],
+        mut slice: Option<&mut LimitedFile>,
+    ) -> io::Result<()> {
+        for line in lines {
+            self.line(&format!("[runner: {line}]"), slice.as_deref_mut())?;
+        }
+        Ok(())
+    }
+
+    /// The last line that is the guest's.
+    pub fn last_line(&self) -> Option<&str> {
+        let mut lines = self.remembered.iter().rev().map(String::as_str);
+        lines.find(|line| !line.starts_with("[runner: "))
+    }
+
+    /// The last lines, oldest first.
+    pub fn last_lines(&self) -> impl Iterator<Item = &str> {
+        self.remembered.iter().map(String::as_str)
     }
 
     /// Adds what the console has beyond the last record: the words of a kernel that died with its init.
@@ -282,151 +350,4 @@ fn unescape(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    struct Fixture {
-        dir: tempfile::TempDir,
-        log: KernelLog,
-        slice: LimitedFile,
-    }
-
-    impl Fixture {
-        fn new() -> Self {
-            let dir = tempfile::tempdir().expect("temporary directory");
-            let log = KernelLog::new(LimitedFile::new(dir.path().join("whole"), 1 << 20));
-            let slice = LimitedFile::new(dir.path().join("slice"), 1 << 20);
-            Self { dir, log, slice }
-        }
-
-        fn push(&mut self, text: &str) {
-            self.log
-                .push(text.as_bytes(), Some(&mut self.slice))
-                .expect("written");
-        }
-
-        fn read(&self, name: &str) -> String {
-            std::fs::read_to_string(self.dir.path().join(name)).unwrap_or_default()
-        }
-    }
-
-    #[test]
-    fn a_test_gets_what_lies_between_its_markers() {
-        let mut f = Fixture::new();
-        f.push("6,1,1000,-;before\n SUBSYSTEM=x\n");
-        f.log.begin_test(wire::start_marker(3, "smoke:clock"));
-        f.push("6,2,2000,-;late boot message\n");
-        f.push("14,3,2500000,-;runner: test 3 start: smoke:clock\n4,4,2600000,-;hel");
-        f.push("lo\n");
-        assert!(!f.log.reached(5));
-        f.push("14,5,2700000,-;runner: test 3 end: smoke:clock\n");
-        assert!(f.log.reached(5));
-        f.log.end_test();
-        f.push("6,6,2800000,-;after\n");
-        assert_eq!(
-            f.read("slice"),
-            "[    2.500000] runner: test 3 start: smoke:clock\n[    2.600000] hello\n[    2.700000] runner: test 3 end: smoke:clock\n"
-        );
-        assert_eq!(f.read("whole").lines().count(), 6);
-    }
-
-    #[test]
-    fn only_the_kernel_is_believed_about_its_health() {
-        let mut f = Fixture::new();
-        f.log.begin_test("m".into());
-        f.push("14,1,1,-;m\n12,2,2,-;BUG: says a test\n");
-        assert_eq!(f.log.findings(), &Findings::default());
-        f.push(
-            "1,3,3,-;BUG: kernel NULL pointer dereference\n0,4,4,-;Kernel panic - not syncing: x\n",
-        );
-        let findings = f.log.end_test();
-        assert_eq!(
-            findings.oops.as_deref(),
-            Some("BUG: kernel NULL pointer dereference")
-        );
-        assert_eq!(
-            findings.panic.as_deref(),
-            Some("Kernel panic - not syncing: x")
-        );
-    }
-
-    #[test]
-    fn a_test_whose_name_the_kernel_escapes_has_its_slice() {
-        let mut f = Fixture::new();
-        f.log.begin_test("start: sh -c 'printf \\n \u{e4}'".into());
-        f.push("14,1,1,-;start: sh -c 'printf \\x5cn \\xc3\\xa4'\n6,2,2,-;two\\x0alines\n6,3,3,-;odd \\xZZ \\x\n");
-        assert_eq!(
-            f.read("slice"),
-            "[    0.000001] start: sh -c 'printf \\n \u{e4}'\n[    0.000002] two\n[    0.000002] lines\n[    0.000003] odd \\xZZ \\x\n"
-        );
-    }
-
-    #[test]
-    fn an_oops_counts_where_no_marker_comes_and_not_where_it_was_before_the_marker() {
-        let mut f = Fixture::new();
-        f.log.begin_test("m".into());
-        f.push("1,1,1,-;BUG: x\n");
-        assert_eq!(f.log.end_test().oops.as_deref(), Some("BUG: x"));
-        f.log.begin_test("m".into());
-        f.push("1,2,2,-;BUG: y\n14,3,3,-;m\n");
-        assert_eq!(f.log.end_test(), Findings::default());
-    }
-
-    #[test]
-    fn what_the_kernel_said_before_a_test_is_not_held_against_it() {
-        let mut f = Fixture::new();
-        f.push("4,1,1,-;BUG: at boot\n");
-        f.log.begin_test("m".into());
-        f.push("4,2,2,-;BUG: later\n14,3,3,-;m\n6,4,4,-;fine\n");
-        assert_eq!(f.log.end_test(), Findings::default());
-        assert_eq!(f.log.take_outside().oops.as_deref(), Some("BUG: at boot"));
-        assert_eq!(f.log.take_outside(), Findings::default());
-    }
-
-    #[test]
-    fn lost_records_are_said_to_be_lost() {
-        let mut f = Fixture::new();
-        f.push("6,1,1,-;a\n6,5,2,-;b\n");
-        assert!(f.read("whole").contains("[runner: 3 records lost]"));
-    }
-
-    #[test]
-    fn the_console_continues_a_log_that_broke_off() {
-        let mut f = Fixture::new();
-        f.log.begin_test("m".into());
-        f.push("14,1,1000000,-;m\n6,2,1000000,-;sysrq: Trigger a crash\n");
-        let console = "[    1.000000] m\r\n[    1.000000][    T1] sysrq: Trigger a crash\r\n[    1.000000] Kernel panic - not syncing: sysrq triggered crash\r\n[    1.000000] Call Trace:\r\n";
-        f.log
-            .continue_from_console(console, Some(&mut f.slice))
-            .expect("written");
-        let slice = f.read("slice");
-        assert_eq!(slice.matches("sysrq: Trigger").count(), 1, "{slice}");
-        assert!(slice.contains("Kernel panic"), "{slice}");
-        assert!(f.log.end_test().panic.is_some());
-    }
-
-    #[test]
-    fn a_machine_that_died_before_its_log_channel_has_its_console() {
-        let mut f = Fixture::new();
-        f.log
-            .continue_from_console(
-                "SeaBIOS\n[    0.500000] Kernel panic - not syncing: VFS: x\n",
-                None,
-            )
-            .expect("written");
-        assert!(f.log.findings().panic.is_some());
-        assert!(f.read("whole").contains("VFS: x"));
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_taken(bytes in prop::collection::vec(any::<u8>(), 0..2000), cut in 1usize..50) {
-            let mut f = Fixture::new();
-            for piece in bytes.chunks(cut) {
-                f.log.push(piece, None).expect("written");
-            }
-            f.log.continue_from_console(&String::from_utf8_lossy(&bytes), None).expect("written");
-        }
-    }
-}
+mod tests;

@@ -6,14 +6,19 @@ mod files;
 mod intake;
 mod klog;
 mod link;
+mod look;
 mod outcome;
 mod settings;
 mod splat;
+mod stall;
 mod start;
 mod state;
 mod taint;
+#[cfg(test)]
+mod tests;
 mod triage;
 mod watchdog;
 
 pub use settings::Settings;
+pub use stall::Symbols;
 pub use state::{Ended, Session, SessionError};

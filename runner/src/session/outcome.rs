@@ -1,63 +1,16 @@
 //! The end of a test: its last evidence, its verdict, its event.
 
 use super::{
-    intake::read_piece,
-    state::{Running, Session, SessionError, State, WRITE_LOG, io_error},
+    state::{Running, Session, SessionError, State},
     taint,
     triage::{self, Evidence, TestEnd, Verdict, signal_name},
 };
-use crate::machine::Control;
 use reports::{Event, SubtestResult, TestResult};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use suites::ktap::Point;
 use wire::ExitStatus;
 
-/// How long a hung machine gets to print its back traces, unscaled.
-const LAST_WORDS: Duration = Duration::from_millis(750);
-
 impl Session<'_> {
-    /// Asks a hung kernel for back traces of its CPUs and blocked tasks, and reads what comes.
-    pub fn back_traces(
-        &mut self,
-        mut running: Option<&mut Running<'_>>,
-    ) -> Result<(), SessionError> {
-        for key in ['l', 'w'] {
-            self.machine.control(Control::SysRq(key));
-            let mut quiet_at = Instant::now() + self.settings.scaled(LAST_WORDS);
-            let patience = Instant::now() + self.settings.scaled(4 * LAST_WORDS);
-            while Instant::now() < quiet_at.min(patience) {
-                if self.wait(Some(quiet_at.min(patience)))? {
-                    break;
-                }
-                if self
-                    .machine
-                    .process()
-                    .map_err(io_error("watch a machine"))?
-                    .is_some()
-                {
-                    break;
-                }
-                let got = read_piece(&mut self.console_port, |bytes| self.console.push(bytes))
-                    .map_err(io_error("write the console log"))?;
-                // Both may still come and must not keep the wait from waiting.
-                let slice = running
-                    .as_mut()
-                    .map(|running| &mut running.files.kernel_log);
-                read_piece(&mut self.klog_port, |bytes| self.klog.push(bytes, slice))
-                    .map_err(io_error(WRITE_LOG))?;
-                let _ = self.link.receive();
-                if got {
-                    quiet_at = Instant::now() + self.settings.scaled(LAST_WORDS);
-                }
-            }
-        }
-        let tail = self.console.tail();
-        let slice = running.map(|running| &mut running.files.kernel_log);
-        self.klog
-            .continue_from_console(&tail, slice)
-            .map_err(io_error(WRITE_LOG))
-    }
-
     /// Gives a test its outcome and tells it.
     pub fn finish(
         &mut self,
@@ -74,14 +27,15 @@ impl Session<'_> {
         } = *running;
         let document = parser.finish();
         let findings = self.klog.end_test();
-        let console = self.console.tail();
+        let last_words = self.last_words();
         let verdict = triage::judge(&Evidence {
             end: *end,
             ktap: &document,
             findings: &findings,
             limit,
             expects_splats: test.expects_splats,
-            console: &console,
+            last_words: &last_words,
+            seen: &self.seen,
         });
         let ended = match end {
             TestEnd::Ended(ended) => Some(*ended),

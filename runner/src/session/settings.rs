@@ -1,5 +1,6 @@
 //! What is the same for every machine of a run.
 
+use super::stall::Symbols;
 use crate::machine::MachineSpec;
 use reports::OutputRef;
 use std::{ffi::OsString, os::unix::net::UnixStream, path::PathBuf, time::Duration};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub fail_fast: bool,
     /// The output directory.
     pub run_dir: PathBuf,
+    /// Names for addresses of the kernel, where they are known.
+    pub symbols: Option<Box<dyn Symbols>>,
     /// Becomes readable when the run is to be given up.
     pub cancel: UnixStream,
 }

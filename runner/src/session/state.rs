@@ -5,6 +5,7 @@ use super::{
     files::TestFiles,
     klog::KernelLog,
     link::{Link, LinkError},
+    look::Seen,
     settings::Settings,
     watchdog::Watchdog,
 };
@@ -109,6 +110,8 @@ pub struct Session<'a> {
     pub tests_done: u32,
     /// The kernel's taint as last heard.
     pub taint: u64,
+    /// What was seen of the guest from outside.
+    pub seen: Seen,
 }
 
 /// What can go wrong while messages are taken in.

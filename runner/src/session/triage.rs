@@ -1,6 +1,6 @@
 //! From evidence to outcome. The only place where that is decided; everything here is pure.
 
-use super::klog::Findings;
+use super::{klog::Findings, look::Seen};
 use crate::machine::StopReason;
 use std::time::Duration;
 use suites::{Outcome, ktap::Document};
@@ -34,8 +34,10 @@ pub struct Evidence<'a> {
     pub limit: Option<Duration>,
     /// Whether the test makes the kernel report errors on purpose.
     pub expects_splats: bool,
-    /// The end of the console, for the words of a guest that switched itself off.
-    pub console: &'a str,
+    /// The end of the console and of the kernel log, for the words of a guest that switched itself off.
+    pub last_words: &'a str,
+    /// What was seen of the guest from outside.
+    pub seen: &'a Seen,
 }
 
 /// An outcome and why.
@@ -69,33 +71,43 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     if let Some(panic) = &evidence.findings.panic {
         return Verdict::new(Outcome::KernelCrash, panic.clone());
     }
+    if evidence.seen.panicked {
+        return after_oops(
+            evidence,
+            "the kernel announced a panic, and what it said of it is lost",
+        );
+    }
+    let stalled = |words: String| {
+        let doing = evidence.seen.stall.as_ref();
+        let doing = doing.map_or_else(String::new, |doing| format!("; {doing}"));
+        Verdict::new(Outcome::Hang, format!("{words}{doing}"))
+    };
     match &evidence.end {
         TestEnd::MachineGone(reason) => machine_gone(evidence, reason),
-        TestEnd::Silent(silence) => Verdict::new(
-            Outcome::Hang,
-            format!(
-                "the machine stopped answering: nothing came from its init for {}",
-                seconds(*silence)
-            ),
-        ),
-        TestEnd::Overdue => Verdict::new(
-            Outcome::Hang,
-            "the test's time is long up, and the machine's init, although it answers, has not been able to end it",
+        TestEnd::Silent(silence) => stalled(format!(
+            "the machine stopped answering: nothing came from its init for {}",
+            seconds(*silence)
+        )),
+        TestEnd::Overdue => stalled(
+            "the test's time is long up, and the machine's init, although it answers, has not been able to end it"
+                .into(),
         ),
         TestEnd::LinkBroken(why) => Verdict::new(Outcome::HarnessError, (*why).to_owned()),
         TestEnd::Ended(ended) => ended_test(evidence, ended),
     }
 }
 
-fn machine_gone(evidence: &Evidence<'_>, reason: &StopReason) -> Verdict {
-    let said = |words: &str| {
-        evidence
-            .console
-            .lines()
-            .rev()
-            .take(20)
-            .any(|line| line.contains(words))
+/// A crash, and the error that the kernel reported before it, if it did.
+fn after_oops(evidence: &Evidence<'_>, words: &str) -> Verdict {
+    let text = match &evidence.findings.oops {
+        Some(oops) => format!("{words}; before it the kernel reported: {oops}"),
+        None => words.to_owned(),
     };
+    Verdict::new(Outcome::KernelCrash, text)
+}
+
+fn machine_gone(evidence: &Evidence<'_>, reason: &StopReason) -> Verdict {
+    let said = |words: &str| evidence.last_words.lines().any(|line| line.contains(words));
     match reason {
         StopReason::PowerOff => Verdict::new(Outcome::Fail, "the test switched the machine off"),
         // kernel/reboot.c, kernel_restart()
@@ -116,6 +128,7 @@ fn machine_gone(evidence: &Evidence<'_>, reason: &StopReason) -> Verdict {
                 "the machine reset without a word from its kernel (a triple fault, or a reset by a device)",
             ),
         },
+        StopReason::TripleFault => after_oops(evidence, &triple_fault(evidence.seen)),
         StopReason::InternalError(words) => Verdict::new(
             Outcome::HarnessError,
             format!("the virtual hardware gave up: {words}"),
@@ -125,6 +138,13 @@ fn machine_gone(evidence: &Evidence<'_>, reason: &StopReason) -> Verdict {
             format!("the machine's process died: {words}"),
         ),
     }
+}
+
+/// What is said of a triple fault.
+pub fn triple_fault(seen: &Seen) -> String {
+    let place = seen.place.as_ref();
+    let place = place.map_or_else(String::new, |place| format!(" at {place}"));
+    format!("the machine ended in a triple fault{place}")
 }
 
 fn ended_test(evidence: &Evidence<'_>, ended: &TestEnded) -> Verdict {

@@ -13,11 +13,11 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex};
 
-/// Bytes taken from the kernel at a time, the least that an entry takes of them without its name
-/// (`struct linux_dirent64`), and more than any takes.
+/// Bytes taken from the kernel at a time; what an entry takes of them without its name and before it is rounded up to
+/// eight (`struct linux_dirent64`); and more than an entry takes.
 const BATCH: usize = 32 << 10;
 const RECORD: usize = 20;
-const MARGIN: usize = 8 << 10;
+const MARGIN: usize = 1 << 10;
 /// `qid[13] offset[8] type[1] name[s]` without the name.
 const ENTRY: usize = Qid::SIZE + 8 + 1 + 2;
 
@@ -87,7 +87,7 @@ impl Listing {
                 Some(entry) => entry?,
             };
             let name = entry.file_name();
-            taken += RECORD + name.count_bytes();
+            taken += (RECORD + name.count_bytes()).next_multiple_of(8);
             let size = ENTRY + name.count_bytes();
             if size > room - written {
                 if written == 0 {

@@ -182,3 +182,62 @@ impl Fids {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Budget;
+    use crate::message::NO_FID;
+
+    #[test]
+    fn numbers_are_taken_once_and_given_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let share = Share::open(directory.path(), Budget::new(9)).unwrap();
+        let fid = || Fid::new(Arc::clone(share.root()));
+        let fids = Fids::new(2);
+        assert_eq!(fids.add(NO_FID, fid()), Err(Errno::BADF));
+        assert_eq!(fids.add(7, fid()), Ok(()));
+        assert_eq!(fids.add(7, fid()), Err(Errno::BADF));
+        assert_eq!(fids.can_add(7), Err(Errno::BADF));
+        assert_eq!(fids.add(8, fid()), Ok(()));
+        assert_eq!(fids.add(9, fid()), Err(Errno::NFILE));
+        assert_eq!(fids.can_add(9), Err(Errno::NFILE));
+        assert_eq!(fids.replace(9, fid()), Err(Errno::BADF));
+        let old = fids.get(8).unwrap();
+        assert_eq!(fids.replace(8, fid()), Ok(()));
+        assert!(!Arc::ptr_eq(&old, &fids.get(8).unwrap()));
+        assert_eq!(fids.remove(7), Ok(()));
+        assert_eq!(fids.remove(7), Err(Errno::BADF));
+        fids.clear();
+        assert_eq!(fids.get(8).map(drop), Err(Errno::BADF));
+    }
+
+    #[test]
+    fn directories_are_kept_as_long_as_files_suffice() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("dir")).unwrap();
+        let budget = Budget::new(99);
+        let share = Share::open(directory.path(), Arc::clone(&budget)).unwrap();
+        let dir = share.step(share.root(), b"dir").unwrap();
+        let fids = Fids::new(99);
+        fids.add(0, Fid::new(Arc::clone(&dir))).unwrap();
+        for i in 1..5 {
+            let name = i.to_string();
+            std::fs::write(directory.path().join("dir").join(&name), "").unwrap();
+            let node = share.step(&dir, name.as_bytes()).unwrap();
+            fids.add(i, Fid::new(node)).unwrap();
+        }
+        assert_eq!(budget.used(), 6);
+        fids.shed(0);
+        assert_eq!(budget.used(), 6, "all were just used");
+        share.held(&fids.get(1).unwrap().node).unwrap();
+        fids.shed(3);
+        assert_eq!(
+            budget.used(),
+            3,
+            "the root, the directory and the one in use"
+        );
+        fids.shed(3);
+        assert_eq!(budget.used(), 1, "one is not enough");
+    }
+}

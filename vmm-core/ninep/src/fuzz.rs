@@ -3,9 +3,17 @@
 use crate::Server;
 use crate::message::HEADER;
 use crate::sys::Scattered;
+use rustix::fs::{CWD, FileType, Mode, XattrFlags, mknodat, setxattr};
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::{fs, io};
+
+const GUARD: usize = 8;
+const UNTOUCHED: u8 = 0xa5;
 
 /// Feeds a server a script: `room[2] length[2] message[length]`, again and again, the last one cut where `script` ends.
-/// The size of each message is set right where `room` is odd. Returns every byte that was replied.
+/// The size of each message is set right where `room` is odd. Returns all replies that [`may_show`] something.
 ///
 /// # Panics
 /// If a reply is not what is promised, whatever the request: its size within the room, said in its first four bytes, and
@@ -43,10 +51,49 @@ pub fn run(server: &Server, mut script: &[u8]) -> Vec<u8> {
         if let Some(said) = buffer[..size].first_chunk() {
             assert_eq!(u32::from_le_bytes(*said) as usize, size);
         }
-        replies.extend_from_slice(&buffer[..size]);
+        if may_show(&buffer[..size]) {
+            replies.extend_from_slice(&buffer[..size]);
+        }
     }
     replies
 }
 
-const GUARD: usize = 8;
-const UNTOUCHED: u8 = 0xa5;
+/// Whether a reply could have something in it from outside the share: the text of a link may name anything, and `Rgetlock`
+/// repeats its request.
+#[must_use]
+pub fn may_show(reply: &[u8]) -> bool {
+    !matches!(reply.get(4), Some(23 | 55))
+}
+
+/// What no reply that [`may_show`] something may ever contain: in the names and contents of all that lies beside the share.
+pub const SECRET: &[u8] = b"SECRET";
+
+/// Makes a small tree of all kinds of files in an empty directory: `share`, and beside it what must not be seen.
+///
+/// # Errors
+/// Those of the file system.
+pub fn populate(directory: &Path) -> io::Result<()> {
+    let share = directory.join("share");
+    fs::create_dir_all(share.join("a/b/c"))?;
+    fs::write(share.join("file"), "content")?;
+    fs::write(share.join("a/empty"), "")?;
+    fs::write(share.join("a/b/big"), [b'B'; 70_000])?;
+    fs::hard_link(share.join("file"), share.join("a/b/c/again"))?;
+    for i in 0..40 {
+        fs::write(share.join(format!("a/b/c/{i}")), i.to_string())?;
+    }
+    symlink("../SECRET", share.join("out"))?;
+    symlink("..", share.join("up"))?;
+    symlink("/", share.join("top"))?;
+    symlink(directory, share.join("a/beside"))?;
+    let _socket = UnixListener::bind(share.join("a/socket"))?;
+    mknodat(CWD, share.join("fifo"), FileType::Fifo, Mode::RUSR, 0)?;
+    let value = b"value".repeat(100);
+    // Not every file system has these.
+    let _ = setxattr(share.join("file"), "user.x", &value, XattrFlags::empty());
+    fs::create_dir(directory.join("SECRET-directory"))?;
+    for path in ["SECRET", "SECRET-directory/SECRET", "SECRET-directory/file"] {
+        fs::write(directory.join(path), SECRET)?;
+    }
+    Ok(())
+}

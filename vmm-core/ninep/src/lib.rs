@@ -14,7 +14,10 @@
 //! - **Everything is bounded**: fids, descriptors, the length of every message and the depth of every path
 //!   ([`Limits`]).
 //!
-//! It runs as any user. A file that this user cannot read, the client cannot read.
+//! It runs as any user. A file that this user cannot read, the client cannot read; what the user can read, it can, be it
+//! `/proc` or `/sys` below the share, where reading a file may take something out of it (`/proc/kmsg`). Where `/proc` is
+//! mounted, it must be that of the process and stay there, since files are opened through `/proc/self/fd`; where there is
+//! none, files are opened by their names again, and are stale (`ESTALE`) if another one has taken the name.
 //!
 //! System calls on the way of a request, for who writes a filter: `openat2`, `openat`, `statx`, `fstatfs`, `preadv`,
 //! `getdents64`, `lseek`, `readlinkat`, `getxattr`, `listxattr`, `fgetxattr`, `flistxattr`, `close`, and those of

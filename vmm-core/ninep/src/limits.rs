@@ -19,7 +19,7 @@ pub struct Limits {
     /// bounds the size of the tree it can hold at once. Each costs some 200 bytes.
     pub fids: usize,
     /// Host descriptors at a time. Those of files that are not open are given up and opened again when they are
-    /// needed, so that only the number of *open* files is bound by this; one more is `ENFILE`. [`crate::Server::new`]
+    /// needed, so that only the number of *open* files is bound by this; one more is `EMFILE`. [`crate::Server::new`]
     /// lowers it to a quarter of what the process may have.
     pub descriptors: usize,
     /// The greatest message, in bytes; at least 4096 and at most 512,000 whatever is set here.

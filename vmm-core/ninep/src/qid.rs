@@ -1,13 +1,14 @@
 //! What a file is called by number: unique and stable over all the file systems below the share.
 
 use rustix::fs::{FileType, Statx};
+use std::collections::HashMap;
 use std::sync::RwLock;
 
 /// Bits of an inode number that fit beside the number of its file system.
 const INO_BITS: u32 = 48;
 /// Set where a path is a hash. Fifteen bits lie between.
 const HASHED: u64 = 1 << 63;
-const MAX_DEVICES: usize = 1 << (63 - INO_BITS);
+const MAX_DEVICES: u64 = 1 << (63 - INO_BITS);
 
 /// A 9P file identity: `type[1] version[4] path[8]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,9 +65,10 @@ pub(crate) fn device(stat: &Statx) -> u64 {
     (u64::from(stat.stx_dev_major) << 32) | u64::from(stat.stx_dev_minor)
 }
 
-/// The file systems that were met, in order. The share's own is the first, so that its files keep their numbers.
+/// The file systems that were met, numbered in that order. The share's own is the first, so that its files keep their
+/// numbers.
 #[derive(Debug, Default)]
-pub(crate) struct Devices(RwLock<Vec<u64>>);
+pub(crate) struct Devices(RwLock<HashMap<u64, u64>>);
 
 impl Devices {
     /// One number for a device's inode: `0 index[15] inode[48]`, or where that does not fit `1 hash[63]`.
@@ -80,24 +82,20 @@ impl Devices {
     }
 
     fn index(&self, device: u64) -> Option<u64> {
-        let find = |known: &[u64]| known.iter().position(|&d| d == device);
-        let found = find(&self.0.read().expect(NO_PANIC));
-        let index = match found {
-            Some(index) => index,
-            None => {
-                let mut known = self.0.write().expect(NO_PANIC);
-                // Another worker may have come first.
-                if let Some(index) = find(&known) {
-                    index
-                } else if known.len() < MAX_DEVICES {
-                    known.push(device);
-                    known.len() - 1
-                } else {
-                    return None;
+        let found = self.0.read().expect(NO_PANIC).get(&device).copied();
+        found.or_else(|| {
+            let mut known = self.0.write().expect(NO_PANIC);
+            let next = u64::try_from(known.len()).expect("it is at most 2^15");
+            // Another worker may have come first.
+            match known.get(&device) {
+                Some(index) => Some(*index),
+                None if next < MAX_DEVICES => {
+                    known.insert(device, next);
+                    Some(next)
                 }
+                None => None,
             }
-        };
-        u64::try_from(index).ok()
+        })
     }
 }
 

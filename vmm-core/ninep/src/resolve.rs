@@ -122,7 +122,7 @@ pub(crate) enum ShareError {
 
 impl Share {
     pub fn open(path: &Path, budget: Arc<Budget>) -> Result<Self, ShareError> {
-        let permit = budget.take().ok_or(ShareError::Open(Errno::NFILE))?;
+        let permit = budget.take().ok_or(ShareError::Open(Errno::MFILE))?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = openat(CWD, path, flags, Mode::empty()).map_err(ShareError::Open)?;
         openat2(&fd, ".", LOOK, Mode::empty(), BENEATH).map_err(|error| match error {
@@ -174,7 +174,7 @@ impl Share {
     /// One step from a directory.
     ///
     /// # Errors
-    /// `EINVAL` and `ENAMETOOLONG` for what is no name or leads too deep, `ENFILE` where no descriptor is left, and those
+    /// `EINVAL` and `ENAMETOOLONG` for what is no name or leads too deep, `EMFILE` where no descriptor is left, and those
     /// of `openat2(2)`.
     pub fn step(&self, from: &Arc<Node>, name: &[u8]) -> Result<Arc<Node>, Errno> {
         if name == b".." {
@@ -193,7 +193,7 @@ impl Share {
     }
 
     fn look_up(&self, directory: &Held, name: &[u8]) -> Result<Held, Errno> {
-        let permit = self.budget.take().ok_or(Errno::NFILE)?;
+        let permit = self.budget.take().ok_or(Errno::MFILE)?;
         let fd = openat2(directory, name, LOOK, Mode::empty(), BENEATH)?;
         Ok(Held {
             fd,
@@ -213,7 +213,8 @@ impl Share {
         self.look_up_again(node)
     }
 
-    /// Climbs to the next directory that has its descriptor, and comes back.
+    /// Climbs to the next directory that has its descriptor, and comes back. Only the node and its directory, where more
+    /// is likely to be asked for, keep theirs: a path may be longer than there are descriptors.
     #[cold]
     fn look_up_again(&self, node: &Node) -> Result<Arc<Held>, Errno> {
         let mut missing = vec![node];
@@ -225,13 +226,15 @@ impl Share {
             }
             missing.push(parent);
         };
-        for node in missing.into_iter().rev() {
+        for (above, node) in missing.into_iter().enumerate().rev() {
             let again = self.look_up(&held, &node.name)?;
             if !node.is(&look(&again)?) {
                 return Err(Errno::STALE);
             }
             held = Arc::new(again);
-            *node.held.lock().expect(NO_PANIC) = Some(Arc::clone(&held));
+            if above <= 1 {
+                *node.held.lock().expect(NO_PANIC) = Some(Arc::clone(&held));
+            }
         }
         Ok(held)
     }
@@ -240,7 +243,7 @@ impl Share {
     ///
     /// # Errors
     /// `ELOOP` for a symbolic link, `ENXIO` for a socket, and `EACCES` for devices and FIFOs, as where they are kept
-    /// from being opened (`nodev`); `ENFILE` where no descriptor is left, and those of `openat(2)`.
+    /// from being opened (`nodev`); `EMFILE` where no descriptor is left, and those of `openat(2)`.
     pub fn open_for_reading(&self, node: &Node) -> Result<Held, Errno> {
         let kind = match node.file_type {
             FileType::RegularFile => OFlags::empty(),
@@ -250,7 +253,7 @@ impl Share {
             _ => return Err(Errno::ACCESS),
         };
         let held = self.held(node)?;
-        let permit = self.budget.take().ok_or(Errno::NFILE)?;
+        let permit = self.budget.take().ok_or(Errno::MFILE)?;
         let open = |flags| match &self.descriptors {
             Some(all) => openat(
                 all,

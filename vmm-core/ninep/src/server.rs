@@ -62,7 +62,8 @@ enum Outcome<'a> {
 impl Server {
     /// Opens a directory to serve it. Symbolic links on the way to it are followed: its owner named it.
     ///
-    /// See [`crate::limits::raise_descriptor_limit`], to be called before.
+    /// See [`crate::limits::raise_descriptor_limit`], to be called before. The server is for this process: not for one that
+    /// is forked from it later.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -102,16 +103,8 @@ impl Server {
         let Some(header) = Header::decode(request) else {
             return reply.send_error(NO_TAG, Errno::PROTO);
         };
-        let outcome = Request::decode(header, request).and_then(|request| {
-            match self.carry_out(&request, reply) {
-                // A request that failed has changed nothing, so it can be tried again.
-                Err(Errno::NFILE | Errno::MFILE) => {
-                    self.fids.shed(self.limits.descriptors / 4);
-                    self.carry_out(&request, reply)
-                }
-                outcome => outcome,
-            }
-        });
+        let outcome = Request::decode(header, request)
+            .and_then(|request| self.carry_out_with_room(&request, reply));
         let (mut body, tail, in_place) = match outcome {
             Ok(Outcome::Message(body, tail)) => (body, tail, 0),
             Ok(Outcome::InPlace(body, size)) => (body, &[][..], size),
@@ -129,6 +122,22 @@ impl Server {
     pub fn reset(&self) {
         self.message_size.store(0, Ordering::Relaxed);
         self.fids.clear();
+    }
+
+    /// Carries out a request; where descriptors have run out, gives up some and tries again: a request that failed has
+    /// changed nothing. Other workers may take what was given up, but hardly again and again.
+    fn carry_out_with_room<'a>(
+        &self,
+        request: &Request<'a>,
+        reply: &mut Reply<'_>,
+    ) -> Result<Outcome<'a>, Errno> {
+        for _ in 0..3 {
+            match self.carry_out(request, reply) {
+                Err(Errno::MFILE) => self.fids.shed(self.limits.descriptors / 4),
+                outcome => return outcome,
+            }
+        }
+        self.carry_out(request, reply)
     }
 
     fn carry_out<'a>(
@@ -286,7 +295,7 @@ impl Server {
         for name in names.clone() {
             match self.share.step(&node, name) {
                 Ok(next) => node = next,
-                Err(error @ (Errno::NFILE | Errno::MFILE | Errno::NOMEM)) => return Err(error),
+                Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => return Err(error),
                 Err(error) if steps == 0 => return Err(error),
                 Err(_) => break,
             }
@@ -339,4 +348,44 @@ fn data(size: usize) -> Outcome<'static> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_leaves_room_in_every_message() {
+        for (message, unit) in [
+            (4096, 4072),
+            (4119, 4095),
+            (4120, 4096),
+            (8192, 4096),
+            (512_000, 507_904),
+        ] {
+            assert_eq!(io_unit(message), unit, "{message}");
+        }
+        let mut room = [0; 5000];
+        for (count, message, room_size, size) in [
+            (0, 8192, 5000, 0),
+            (100, 8192, 5000, 100),
+            (u32::MAX, 8192, 5000, 4989),
+            (u32::MAX, 4096, 5000, 4072),
+            (100, 4096, 60, 49),
+            (100, 4096, 10, 0),
+        ] {
+            let reply = Reply::from_slice(&mut room[..room_size]);
+            assert_eq!(data_size(count, message, &reply), size);
+        }
+    }
+
+    #[test]
+    fn errors_say_what_to_do() {
+        let error = OpenError::NoOpenat2 {
+            path: "/srv".into(),
+            source: Errno::NOSYS.into(),
+        };
+        let text = error.to_string();
+        assert!(
+            text.contains("/srv") && text.contains("Linux 5.6"),
+            "{text}"
+        );
+    }
+}

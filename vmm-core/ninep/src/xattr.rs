@@ -4,7 +4,10 @@
 //! many fids, and a value has up to 64 KiB.
 
 use crate::resolve::{Node, Share};
-use rustix::fs::{fgetxattr, flistxattr, getxattr, listxattr};
+use rustix::fs::{
+    fgetxattr, fgetxattr_query, flistxattr, flistxattr_query, getxattr, getxattr_query, listxattr,
+    listxattr_query,
+};
 use rustix::io::Errno;
 
 /// Bytes of a name, of a value, and of a list of names (`include/uapi/linux/limits.h`).
@@ -16,7 +19,14 @@ const SIZE_MAX: usize = 64 << 10;
 /// # Errors
 /// `ERANGE` for a name that none can have, and those of `getxattr(2)` and `listxattr(2)`.
 pub(crate) fn size(share: &Share, node: &Node, name: &[u8]) -> Result<usize, Errno> {
-    fetch(share, node, name, &mut [])
+    check(name)?;
+    let held = share.held(node)?;
+    match share.path_of(&held) {
+        Some(path) if name.is_empty() => listxattr_query(path),
+        Some(path) => getxattr_query(path, name),
+        None if name.is_empty() => flistxattr_query(share.open_for_reading(node)?),
+        None => fgetxattr_query(share.open_for_reading(node)?, name),
+    }
 }
 
 /// The value of an attribute, or the list of names, each ending with a zero byte.
@@ -24,29 +34,24 @@ pub(crate) fn size(share: &Share, node: &Node, name: &[u8]) -> Result<usize, Err
 /// # Errors
 /// Those of [`size`].
 pub(crate) fn value(share: &Share, node: &Node, name: &[u8]) -> Result<Vec<u8>, Errno> {
-    let mut buffer = vec![0; SIZE_MAX];
-    let size = fetch(share, node, name, &mut buffer)?;
-    buffer.truncate(size);
-    Ok(buffer)
-}
-
-/// Asks for the size only where the buffer is empty.
-fn fetch(share: &Share, node: &Node, name: &[u8], buffer: &mut [u8]) -> Result<usize, Errno> {
-    if name.len() > NAME_MAX {
-        return Err(Errno::RANGE);
-    }
+    check(name)?;
     let held = share.held(node)?;
-    match share.path_of(&held) {
+    let mut value = vec![0; SIZE_MAX];
+    let buffer = &mut value[..];
+    let size = match share.path_of(&held) {
         // The attributes of what the descriptor is of, were it a symbolic link.
         Some(path) if name.is_empty() => listxattr(path, buffer),
         Some(path) => getxattr(path, name, buffer),
-        None => {
-            let open = share.open_for_reading(node)?;
-            if name.is_empty() {
-                flistxattr(open, buffer)
-            } else {
-                fgetxattr(open, name, buffer)
-            }
-        }
+        None if name.is_empty() => flistxattr(share.open_for_reading(node)?, buffer),
+        None => fgetxattr(share.open_for_reading(node)?, name, buffer),
+    }?;
+    value.truncate(size);
+    Ok(value)
+}
+
+fn check(name: &[u8]) -> Result<(), Errno> {
+    if name.len() > NAME_MAX {
+        return Err(Errno::RANGE);
     }
+    Ok(())
 }

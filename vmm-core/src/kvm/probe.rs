@@ -14,6 +14,7 @@ mod payload;
 
 pub use fault::Fault;
 
+use super::kick;
 use kvm_ioctls::{Error as Errno, Kvm};
 use machine::Machine;
 use payload::{INSTRUCTIONS, Payload};
@@ -97,7 +98,7 @@ impl KvmHealth {
         }
     }
 
-    fn of_open_error(error: Errno) -> Self {
+    pub(super) fn of_open_error(error: Errno) -> Self {
         match error.errno() {
             libc::ENOENT | libc::ENODEV | libc::ENXIO => Self::Missing,
             libc::EACCES => Self::NoPermission {
@@ -157,7 +158,7 @@ where
     let worker = thread::Builder::new()
         .name("kvm-probe".into())
         .spawn(move || {
-            machine::block_signals();
+            kick::block_signals();
             // Dropped after the answer is sent.
             let mut machine = None;
             let health = examine(deadline, &mut machine).unwrap_or_else(KvmHealth::Broken);
@@ -175,7 +176,7 @@ where
             Ok(()) => unreachable!("the worker sends before it ends"),
         },
         Err(RecvTimeoutError::Timeout) => {
-            machine::kick(&worker);
+            kick::kick(&worker);
             // Without an answer even now the thread sits in the kernel and is left there.
             receiver
                 .recv_timeout(KICK_PATIENCE)

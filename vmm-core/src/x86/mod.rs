@@ -1,1 +1,8 @@
 //! What is particular to x86: registers, CPUID, MSRs.
+
+pub mod cpuid;
+pub mod msrs;
+mod paging;
+pub mod registers;
+mod segments;
+pub mod topology;

@@ -49,11 +49,16 @@ fn missing(needs: &Needs) -> Vec<(&str, Cause)> {
 #[test]
 fn a_kernel_with_everything_built_in_needs_nothing() {
     let config = config("");
-    for transport in [Transport::Pci, Transport::Mmio] {
-        let needs = check(Some(&config), None, transport);
+    for attachment in [
+        Attachment::Pci,
+        Attachment::MmioByAcpi,
+        Attachment::MmioByCommandLine,
+    ] {
+        let needs = check(Some(&config), None, attachment);
         assert_eq!(missing(&needs), []);
         assert!(needs.can_run() && needs.modules_to_load.is_empty());
-        assert_eq!(needs.transports, [Transport::Pci, Transport::Mmio]);
+        let transports = possible(Some(&config), None, Attachment::MmioByAcpi);
+        assert_eq!(transports, [Transport::Pci, Transport::Mmio]);
         assert_eq!(explain(&needs.missing, Some(&config), None), None);
     }
 }
@@ -62,7 +67,7 @@ fn a_kernel_with_everything_built_in_needs_nothing() {
 fn a_module_serves_where_its_file_is_there_and_only_there() {
     let config = config("CONFIG_9P_FS=m\nCONFIG_OVERLAY_FS=m\nCONFIG_VIRTIO_CONSOLE=m\n");
     let (_dir, index) = index(&["9p", "virtio-console"], None);
-    let needs = check(Some(&config), Some(&index), Transport::Pci);
+    let needs = check(Some(&config), Some(&index), Attachment::Pci);
     assert_eq!(needs.modules_to_load, ["virtio_console", "9p"]);
     assert_eq!(
         missing(&needs),
@@ -70,7 +75,7 @@ fn a_module_serves_where_its_file_is_there_and_only_there() {
     );
     assert!(needs.can_run());
 
-    let needs = check(Some(&config), None, Transport::Pci);
+    let needs = check(Some(&config), None, Attachment::Pci);
     assert!(!needs.can_run());
     let text = explain(&needs.missing, Some(&config), None).unwrap();
     assert!(
@@ -83,10 +88,13 @@ fn a_module_serves_where_its_file_is_there_and_only_there() {
 #[test]
 fn transports_are_asked_for_one_by_one() {
     let no_mmio = config("# CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES is not set\n");
-    let needs = check(Some(&no_mmio), None, Transport::Pci);
+    let needs = check(Some(&no_mmio), None, Attachment::Pci);
     assert!(needs.can_run());
-    assert_eq!(needs.transports, [Transport::Pci]);
-    let needs = check(Some(&no_mmio), None, Transport::Mmio);
+    let by_line = possible(Some(&no_mmio), None, Attachment::MmioByCommandLine);
+    assert_eq!(by_line, [Transport::Pci]);
+    let by_acpi = possible(Some(&no_mmio), None, Attachment::MmioByAcpi);
+    assert_eq!(by_acpi, [Transport::Pci, Transport::Mmio]);
+    let needs = check(Some(&no_mmio), None, Attachment::MmioByCommandLine);
     assert_eq!(
         missing(&needs),
         [("VIRTIO_MMIO_CMDLINE_DEVICES", Cause::Off)]
@@ -94,31 +102,37 @@ fn transports_are_asked_for_one_by_one() {
 
     let no_pci = config("# CONFIG_VIRTIO_PCI is not set\n");
     assert_eq!(
-        check(Some(&no_pci), None, Transport::Pci).transports,
+        possible(Some(&no_pci), None, Attachment::MmioByCommandLine),
         [Transport::Mmio]
     );
 
     // A module would come too late to read the command line.
     let modular = config("CONFIG_VIRTIO_MMIO=m\n");
     let (_dir, index) = index(&["virtio_mmio"], None);
-    let needs = check(Some(&modular), Some(&index), Transport::Mmio);
+    let needs = check(Some(&modular), Some(&index), Attachment::MmioByCommandLine);
     assert_eq!(missing(&needs), [("VIRTIO_MMIO", Cause::OnlyModule)]);
+    let needs = check(Some(&modular), Some(&index), Attachment::MmioByAcpi);
+    assert_eq!(needs.modules_to_load, ["virtio_mmio"]);
+    assert!(needs.can_run());
 }
 
 #[test]
 fn without_configuration_the_modules_are_asked() {
-    let needs = check(None, None, Transport::Pci);
+    let needs = check(None, None, Attachment::Pci);
     assert_eq!(missing(&needs), []);
-    assert_eq!(needs.transports, [Transport::Pci]);
+    assert_eq!(
+        possible(None, None, Attachment::MmioByAcpi),
+        [Transport::Pci]
+    );
 
     let (_dir, unlisted) = index(&["9p"], None);
-    let needs = check(None, Some(&unlisted), Transport::Pci);
+    let needs = check(None, Some(&unlisted), Attachment::Pci);
     assert_eq!(needs.modules_to_load, ["9p"]);
     assert_eq!(missing(&needs), []);
 
     let builtin = ["virtio_pci", "9pnet_virtio", "binfmt_script", "overlay"];
     let (_dir, listed) = index(&["9p"], Some(&builtin));
-    let needs = check(None, Some(&listed), Transport::Pci);
+    let needs = check(None, Some(&listed), Attachment::Pci);
     assert_eq!(needs.modules_to_load, ["9p"]);
     assert_eq!(
         missing(&needs),
@@ -137,7 +151,7 @@ fn what_is_missing_is_explained_with_lines_to_paste() {
         "# CONFIG_9P_FS is not set\n# CONFIG_NET_9P is not set\n# CONFIG_NET_9P_VIRTIO is not set\n\
          # CONFIG_OVERLAY_FS is not set\n",
     );
-    let needs = check(Some(&config), None, Transport::Pci);
+    let needs = check(Some(&config), None, Attachment::Pci);
     let text = explain(&needs.missing, Some(&config), None).unwrap();
     assert_eq!(
         text,
@@ -168,14 +182,14 @@ fn real_kernels_can_run_tests() {
         let image = KernelImage::open(&path).unwrap();
         let config = KernelConfig::find(&image, None, None);
         let modules = ModuleIndex::find(&image, None);
-        let needs = check(config.as_ref(), modules.as_ref(), Transport::Pci);
+        let needs = check(config.as_ref(), modules.as_ref(), Attachment::Pci);
         let text = explain(&needs.missing, config.as_ref(), modules.as_ref());
         assert!(needs.can_run(), "{}", text.unwrap_or_default());
         assert_eq!(text, None);
 
         // The modules say the same as the configuration.
         if let Some(modules) = &modules {
-            let guessed = check(None, Some(modules), Transport::Pci);
+            let guessed = check(None, Some(modules), Attachment::Pci);
             assert_eq!(guessed.modules_to_load, needs.modules_to_load);
             assert_eq!(guessed.missing, []);
         }
@@ -200,7 +214,7 @@ fn the_advice_makes_the_smallest_kernel_one_that_can_run_tests() {
         return;
     };
     let tree = std::path::PathBuf::from(tree);
-    for transport in [Transport::Pci, Transport::Mmio] {
+    for attachment in [Attachment::Pci, Attachment::MmioByCommandLine] {
         let out = tempfile::tempdir().unwrap();
         let read = || {
             let text = std::fs::read_to_string(out.path().join(".config")).unwrap();
@@ -208,7 +222,7 @@ fn the_advice_makes_the_smallest_kernel_one_that_can_run_tests() {
         };
         make(&tree, out.path(), "tinyconfig");
         let tiny = read();
-        let needs = check(Some(&tiny), None, transport);
+        let needs = check(Some(&tiny), None, attachment);
         assert!(!needs.can_run());
         let text = explain(&needs.missing, Some(&tiny), None).unwrap();
         println!("{text}");
@@ -226,8 +240,7 @@ fn the_advice_makes_the_smallest_kernel_one_that_can_run_tests() {
             .unwrap();
         assert!(configured.success());
         make(&tree, out.path(), "olddefconfig");
-        let needs = check(Some(&read()), None, transport);
+        let needs = check(Some(&read()), None, attachment);
         assert_eq!(missing(&needs), []);
-        assert!(needs.transports.contains(&transport));
     }
 }

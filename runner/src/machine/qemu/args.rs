@@ -1,6 +1,6 @@
 //! Lowers a [`MachineSpec`] to QEMU's argument list. Pure, so that golden tests can hold it.
 
-use crate::machine::{Accelerator, CommandLine, MachineSpec, Transport};
+use crate::machine::{Accelerator, CommandLine, MachineSpec, Platform, Transport};
 use std::{
     ffi::{OsStr, OsString},
     os::unix::ffi::{OsStrExt, OsStringExt},
@@ -47,11 +47,28 @@ pub fn arguments(spec: &MachineSpec, accelerator: Accelerator) -> Vec<OsString> 
     args.option("-machine", machine)
         .option("-accel", accel)
         .option("-cpu", cpu);
-    args.option("-smp", spec.cpus.to_string());
+    let cpus = spec.cpus;
+    args.option(
+        "-smp",
+        format!(
+            "{},sockets={},cores={},threads={}",
+            cpus.count(),
+            cpus.sockets,
+            cpus.cores,
+            cpus.threads
+        ),
+    );
     args.option("-m", format!("{}M", spec.memory_mib));
+    if cpus.numa_nodes > 1 {
+        numa(&mut args, spec);
+    }
     args.option("-kernel", format!("/proc/self/fd/{}", fds::KERNEL));
     args.option("-initrd", format!("/proc/self/fd/{}", fds::INITRAMFS));
-    let command_line = CommandLine::new(spec.transport, accelerator, &spec.append);
+    let platform = Platform::Qemu {
+        accelerator,
+        transport: spec.transport,
+    };
+    let command_line = CommandLine::new(platform, &spec.append);
     args.option("-append", command_line.to_string());
     args.option("-chardev", socket("console", fds::CONSOLE));
     args.option("-serial", "chardev:console");
@@ -80,6 +97,30 @@ pub fn arguments(spec: &MachineSpec, accelerator: Accelerator) -> Vec<OsString> 
         );
     }
     args.0
+}
+
+/// Nodes of equal parts; what memory is left over goes to the last.
+fn numa(args: &mut Args, spec: &MachineSpec) {
+    let nodes = spec.cpus.numa_nodes;
+    let cpus = spec.cpus.count() / nodes;
+    let memory = spec.memory_mib / u64::from(nodes);
+    for node in 0..nodes {
+        let first = node * cpus;
+        let last = first + cpus - 1;
+        let size = if node + 1 == nodes {
+            spec.memory_mib - memory * u64::from(nodes - 1)
+        } else {
+            memory
+        };
+        args.option(
+            "-object",
+            format!("memory-backend-ram,id=mem{node},size={size}M"),
+        );
+        args.option(
+            "-numa",
+            format!("node,nodeid={node},cpus={first}-{last},memdev=mem{node}"),
+        );
+    }
 }
 
 fn socket(id: &str, fd: i32) -> String {
@@ -117,7 +158,7 @@ impl Args {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::ShareSpec;
+    use crate::machine::{ShareSpec, Topology};
     use std::{fs::File, sync::Arc};
 
     fn spec(transport: Transport) -> MachineSpec {
@@ -126,9 +167,10 @@ mod tests {
             kernel: null(),
             initramfs: null(),
             append: vec!["foo=1".into()],
-            cpus: 3,
+            cpus: Topology::flat(3),
             memory_mib: 640,
             transport,
+            acpi: true,
             shares: vec![
                 ShareSpec {
                     tag: "runner.root".into(),
@@ -153,9 +195,9 @@ mod tests {
         assert_eq!(
             text(&spec(Transport::Pci), Accelerator::Tcg),
             "-nodefaults -no-user-config -no-reboot -name runner -display none \
-             -machine q35,usb=off,vmport=off -accel tcg,thread=multi -cpu max -smp 3 -m 640M \
+             -machine q35,usb=off,vmport=off -accel tcg,thread=multi -cpu max -smp 3,sockets=1,cores=3,threads=1 -m 640M \
              -kernel /proc/self/fd/10 -initrd /proc/self/fd/11 \
-             -append console=ttyS0 loglevel=7 printk.time=1 panic=-1 rdinit=/init i8042.noaux i8042.nomux i8042.dumbkbd no_timer_check foo=1 \
+             -append console=ttyS0 printk.time=1 panic=-1 rdinit=/init loglevel=7 i8042.noaux i8042.nomux i8042.dumbkbd no_timer_check foo=1 \
              -chardev socket,id=console,fd=12 -serial chardev:console \
              -chardev socket,id=qmp,fd=13 -mon chardev=qmp,mode=control \
              -device virtio-serial-pci,id=ports,max_ports=4 \
@@ -180,6 +222,27 @@ mod tests {
         assert!(text.contains(" reboot=t foo=1"), "{text}");
         assert!(text.contains("virtio-9p-device,"), "{text}");
         assert!(!text.contains("pci"), "{text}");
+    }
+
+    #[test]
+    fn nodes_get_equal_parts() {
+        let mut spec = spec(Transport::Pci);
+        spec.cpus = Topology {
+            sockets: 2,
+            cores: 2,
+            threads: 2,
+            numa_nodes: 2,
+        };
+        spec.memory_mib = 641;
+        let text = text(&spec, Accelerator::Kvm);
+        assert!(
+            text.contains(
+                "-smp 8,sockets=2,cores=2,threads=2 -m 641M \
+                 -object memory-backend-ram,id=mem0,size=320M -numa node,nodeid=0,cpus=0-3,memdev=mem0 \
+                 -object memory-backend-ram,id=mem1,size=321M -numa node,nodeid=1,cpus=4-7,memdev=mem1 "
+            ),
+            "{text}"
+        );
     }
 
     #[test]

@@ -5,24 +5,22 @@ use super::{
     qmp::{Qmp, QmpEvent},
 };
 use crate::machine::{
-    Accelerator, Control, Engine, HostPorts, LaunchError, Launched, Machine, MachineSpec,
-    StopReason, child::bound_command,
+    Accelerator, Boots, Control, Engine, HostPorts, LaunchError, Launched, Machine, MachineSpec,
+    StopReason, VmlinuxEntry,
+    child::{LastWords, bound_command, how_it_ended},
 };
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::json;
 use std::{
-    io::{self, Read, Write},
+    io::{self, Write},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::{net::UnixStream, process::ExitStatusExt},
+        unix::net::UnixStream,
     },
     path::PathBuf,
     process::{Child, ChildStderr, Stdio},
 };
-
-/// How much of QEMU's standard error is kept, from its end, in bytes.
-const STDERR_KEPT: usize = 8 * 1024;
 
 /// The QEMU engine.
 pub struct Qemu {
@@ -65,6 +63,15 @@ impl Engine for Qemu {
 
     fn advice(&self) -> Option<&str> {
         self.advice.as_deref()
+    }
+
+    fn boots(&self) -> Boots {
+        Boots {
+            vmlinux: VmlinuxEntry::Pvh,
+            // Unpacking takes seconds where every instruction is emulated.
+            unpacked: self.accelerator == Accelerator::Tcg,
+            mmio_by_acpi: false,
+        }
     }
 
     fn launch(&self, spec: &MachineSpec) -> Result<Launched, LaunchError> {
@@ -132,8 +139,7 @@ struct QemuMachine {
     pidfd: OwnedFd,
     qmp: Qmp,
     console: UnixStream,
-    stderr: Option<ChildStderr>,
-    last_words: Vec<u8>,
+    last_words: LastWords,
     announced: Option<StopReason>,
     gone: Option<StopReason>,
 }
@@ -145,11 +151,10 @@ impl QemuMachine {
         qmp: Qmp,
         console: &UnixStream,
     ) -> io::Result<Self> {
-        let pieces = rustix::io::ioctl_fionbio(&stderr, true)
-            .and_then(|()| pidfd_open(Pid::from_child(&child), PidfdFlags::empty()))
+        let pieces = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
             .map_err(io::Error::from)
-            .and_then(|pidfd| Ok((pidfd, console.try_clone()?)));
-        let (pidfd, console) = match pieces {
+            .and_then(|pidfd| Ok((pidfd, console.try_clone()?, LastWords::new(stderr)?)));
+        let (pidfd, console, last_words) = match pieces {
             Ok(pieces) => pieces,
             Err(error) => {
                 let _ = child.kill();
@@ -162,44 +167,16 @@ impl QemuMachine {
             pidfd,
             qmp,
             console,
-            stderr: Some(stderr),
-            last_words: Vec::new(),
+            last_words,
             announced: None,
             gone: None,
         })
     }
 
-    fn read_stderr(&mut self) {
-        let Some(stderr) = &mut self.stderr else {
-            return;
-        };
-        let mut buffer = [0; 4096];
-        loop {
-            match stderr.read(&mut buffer) {
-                Ok(0) => break self.stderr = None,
-                Ok(n) => {
-                    self.last_words.extend_from_slice(&buffer[..n]);
-                    let excess = self.last_words.len().saturating_sub(STDERR_KEPT);
-                    self.last_words.drain(..excess);
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => break self.stderr = None,
-            }
-        }
-    }
-
     /// QEMU's last words, one line, without the noise it prints on every start.
     fn complaint(&self) -> String {
-        let text = String::from_utf8_lossy(&self.last_words);
-        let lines: Vec<&str> = text
-            .lines()
-            .map(str::trim)
-            .filter(|line| {
-                !line.is_empty() && !line.contains("warning: TCG doesn't support requested feature")
-            })
-            .collect();
-        lines.join("; ")
+        self.last_words
+            .text(&["warning: TCG doesn't support requested feature"])
     }
 }
 
@@ -207,7 +184,7 @@ impl Machine for QemuMachine {
     fn poll_fds(&self) -> Vec<BorrowedFd<'_>> {
         let mut fds = vec![self.pidfd.as_fd()];
         fds.extend(self.qmp.fd());
-        fds.extend(self.stderr.as_ref().map(AsFd::as_fd));
+        fds.extend(self.last_words.fd());
         fds
     }
 
@@ -217,7 +194,7 @@ impl Machine for QemuMachine {
         }
         // The status is taken first: what the process said before it ended is then all there to be read.
         let status = self.child.try_wait()?;
-        self.read_stderr();
+        self.last_words.read();
         for event in self.qmp.events()? {
             match event {
                 QmpEvent::Shutdown(reason) => {
@@ -231,7 +208,7 @@ impl Machine for QemuMachine {
                 }
                 QmpEvent::Stopped if self.announced.is_none() => {
                     self.kill();
-                    self.read_stderr();
+                    self.last_words.read();
                     let complaint = self.complaint();
                     self.gone = Some(StopReason::InternalError(if complaint.is_empty() {
                         "qemu stopped the virtual CPUs".into()
@@ -250,17 +227,7 @@ impl Machine for QemuMachine {
         if let Some(status) = status {
             let announced = self.announced.take();
             self.gone = Some(announced.unwrap_or_else(|| {
-                let how = match (status.code(), status.signal()) {
-                    (Some(code), _) => format!("qemu ended with status {code}"),
-                    (None, Some(signal)) => format!("qemu was killed by signal {signal}"),
-                    (None, None) => "qemu ended".into(),
-                };
-                let complaint = self.complaint();
-                StopReason::EngineDied(if complaint.is_empty() {
-                    how
-                } else {
-                    format!("{how}: {complaint}")
-                })
+                StopReason::EngineDied(how_it_ended("qemu", status, &self.complaint()))
             }));
         }
         Ok(self.gone.clone())
@@ -273,6 +240,7 @@ impl Machine for QemuMachine {
                 self.qmp
                     .command("chardev-send-break", Some(port), Some(key.to_string()));
             }
+            Control::Nmi | Control::Inspect => {}
         }
     }
 

@@ -31,7 +31,8 @@ fn judge_end(end: TestEnd<'_>, text: &str, findings: &Findings, console: &str) -
         findings,
         limit: Some(Duration::from_secs(45)),
         expects_splats: false,
-        console,
+        last_words: console,
+        seen: &Seen::default(),
     })
 }
 
@@ -158,7 +159,8 @@ fn a_kernel_that_oopsed_is_never_green() {
         findings: &oops,
         limit: None,
         expects_splats: true,
-        console: "",
+        last_words: "",
+        seen: &Seen::default(),
     });
     assert_eq!(expected.outcome, Outcome::Pass);
 }
@@ -198,4 +200,70 @@ fn the_ways_a_machine_goes_are_told_apart() {
     assert_eq!(standing.outcome, Outcome::KernelCrash);
     let broken = judge_end(TestEnd::LinkBroken("rubbish"), "", &quiet, "");
     assert_eq!(broken.outcome, Outcome::HarnessError);
+}
+
+fn judge_seen(end: TestEnd<'_>, findings: &Findings, seen: &Seen) -> Verdict {
+    judge(&Evidence {
+        end,
+        ktap: &ktap(""),
+        findings,
+        limit: None,
+        expects_splats: false,
+        last_words: "",
+        seen,
+    })
+}
+
+#[test]
+fn what_was_seen_from_outside_counts() {
+    let quiet = Findings::default();
+    let oops = Findings {
+        panic: None,
+        oops: Some("BUG: x".into()),
+    };
+    let panicked = Seen {
+        panicked: true,
+        ..Seen::default()
+    };
+    let silent = TestEnd::Silent(Duration::from_secs(15));
+    for end in [
+        silent,
+        TestEnd::MachineGone(&StopReason::Reset),
+        TestEnd::LinkBroken("x"),
+    ] {
+        let verdict = judge_seen(end, &oops, &panicked);
+        assert_eq!(verdict.outcome, Outcome::KernelCrash);
+        let message = verdict.message.expect("a reason");
+        assert!(
+            message.contains("announced a panic") && message.ends_with("BUG: x"),
+            "{message}"
+        );
+    }
+    let fault = Seen {
+        place: Some("foo+0x1".into()),
+        ..Seen::default()
+    };
+    let verdict = judge_seen(
+        TestEnd::MachineGone(&StopReason::TripleFault),
+        &quiet,
+        &fault,
+    );
+    assert_eq!(
+        verdict,
+        Verdict::new(
+            Outcome::KernelCrash,
+            "the machine ended in a triple fault at foo+0x1"
+        )
+    );
+    let stalled = Seen {
+        stall: Some("vCPU 0 spins at foo+0x1".into()),
+        ..Seen::default()
+    };
+    let verdict = judge_seen(silent, &quiet, &stalled);
+    assert_eq!(verdict.outcome, Outcome::Hang);
+    let message = verdict.message.expect("a reason");
+    assert!(
+        message.ends_with("for 15 s; vCPU 0 spins at foo+0x1"),
+        "{message}"
+    );
 }

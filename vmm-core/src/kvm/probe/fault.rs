@@ -1,4 +1,4 @@
-use kvm_ioctls::{Error as Errno, VcpuExit};
+use kvm_ioctls::Error as Errno;
 use thiserror::Error;
 
 /// What is broken about a `/dev/kvm`. Fragments that fit after "/dev/kvm is broken: ".
@@ -31,27 +31,4 @@ pub enum Fault {
     /// The time for all of it was over. Without the guest's `HLT` there is no telling which of the two it was.
     #[error("no answer within a second: its guest code does not end, or the host is overloaded")]
     NoAnswer,
-}
-
-/// An exit's name in `include/uapi/linux/kvm.h`, and its details where they help.
-pub(super) fn exit_name(exit: &VcpuExit<'_>) -> String {
-    match exit {
-        VcpuExit::InternalError => "KVM_EXIT_INTERNAL_ERROR".into(),
-        VcpuExit::Shutdown => "KVM_EXIT_SHUTDOWN".into(),
-        VcpuExit::FailEntry(reason, _) => {
-            format!("KVM_EXIT_FAIL_ENTRY (hardware reason {reason:#x})")
-        }
-        VcpuExit::MmioRead(address, _) | VcpuExit::MmioWrite(address, _) => {
-            format!("KVM_EXIT_MMIO (address {address:#x})")
-        }
-        VcpuExit::IoIn(port, _) | VcpuExit::IoOut(port, _) => {
-            format!("KVM_EXIT_IO (port {port:#x})")
-        }
-        VcpuExit::Unknown => "KVM_EXIT_UNKNOWN".into(),
-        VcpuExit::Exception => "KVM_EXIT_EXCEPTION".into(),
-        VcpuExit::Hlt => "KVM_EXIT_HLT".into(),
-        VcpuExit::MemoryFault { gpa, .. } => format!("KVM_EXIT_MEMORY_FAULT (address {gpa:#x})"),
-        VcpuExit::Unsupported(number) => format!("exit {number}"),
-        other => format!("{other:?}"),
-    }
 }

@@ -1,40 +1,20 @@
 //! The machine that the probe runs its code in: one vCPU in 64-bit mode, a few pages of memory, no devices, no
 //! interrupt controller.
 //!
-//! A vCPU is called back from the guest by [`kick`]. Its thread blocks every signal, and the vCPU, by
-//! `KVM_SET_SIGNAL_MASK`, lets [`KICK`] alone interrupt `KVM_RUN`. So the signal needs no handler, is never delivered,
-//! and cannot come too early: pending, it ends the next `KVM_RUN` at once.
-#![expect(unsafe_code, reason = "memory slots and signals")]
+//! A vCPU is called back from the guest by a [`crate::kvm::kick`].
+#![expect(unsafe_code, reason = "memory slots")]
 
 use super::{
-    fault::{Fault, exit_name},
+    fault::Fault,
     payload::{self, Payload},
 };
+use crate::kvm::{exit_name, kick};
 use kvm_bindings::{
     KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, kvm_regs, kvm_segment, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Error as Errno, Kvm, VcpuExit, VcpuFd, VmFd};
-use std::{
-    mem::MaybeUninit,
-    os::{fd::AsRawFd, unix::thread::JoinHandleExt},
-    ptr,
-    thread::JoinHandle,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
-
-/// Ignored by a process that has no use for it.
-const KICK: libc::c_int = libc::SIGURG;
-
-/// The kernel's `struct kvm_signal_mask` with its set, 64 signals on x86-64.
-#[repr(C)]
-struct SignalMask {
-    len: u32,
-    set: [u8; 8],
-}
-
-/// `_IOW(KVMIO, 0x8b, struct kvm_signal_mask)`; the size in it is that of the structure without the set.
-const KVM_SET_SIGNAL_MASK: libc::c_ulong = 0x4004_ae8b;
 
 // Intel SDM volume 3, sections 2.5 "Control Registers" and 2.2.1 "Extended Feature Enable Register".
 const CR0_PE: u64 = 1 << 0;
@@ -91,7 +71,7 @@ impl Machine {
         vcpu.set_cpuid2(&cpuid)
             .map_err(call("set the vCPU's CPUID"))?;
         enter_long_mode(&vcpu)?;
-        let_kick_interrupt(&vcpu)?;
+        kick::let_kick_interrupt(&vcpu).map_err(call("set the vCPU's signal mask"))?;
         Ok(Self {
             vcpu,
             _vm: vm,
@@ -206,40 +186,6 @@ fn enter_long_mode(vcpu: &VcpuFd) -> Result<(), Fault> {
     sregs.efer = EFER_LME | EFER_LMA;
     vcpu.set_sregs(&sregs)
         .map_err(call("set the vCPU's system registers"))
-}
-
-fn let_kick_interrupt(vcpu: &VcpuFd) -> Result<(), Fault> {
-    let mask = SignalMask {
-        len: 8,
-        set: (!(1u64 << (KICK - 1))).to_ne_bytes(),
-    };
-    // SAFETY: a vCPU's descriptor and a structure of the layout the request reads, 12 bytes as `len` says.
-    let answer =
-        unsafe { libc::ioctl(vcpu.as_raw_fd(), KVM_SET_SIGNAL_MASK as _, &raw const mask) };
-    if answer == 0 {
-        Ok(())
-    } else {
-        Err(Fault::Call("set the vCPU's signal mask", Errno::last()))
-    }
-}
-
-/// Blocks all signals in the calling thread, which [`kick`] relies on.
-pub(super) fn block_signals() {
-    let mut all = MaybeUninit::uninit();
-    // SAFETY: sigfillset initializes what the pointer refers to, pthread_sigmask reads it; neither keeps the pointer.
-    let answer = unsafe {
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), ptr::null_mut())
-    };
-    assert_eq!(answer, 0, "all arguments are valid");
-}
-
-/// Makes `KVM_RUN` in `thread`, now or next, end with `EINTR`. To be called after the machine's deadline, so that it is
-/// not entered again. Does nothing to a thread that has ended.
-pub(super) fn kick<T>(thread: &JoinHandle<T>) {
-    // SAFETY: a handle that was neither joined nor dropped keeps its pthread_t valid. The thread blocks
-    // the signal; should it not have got so far, the process ignores it.
-    unsafe { libc::pthread_kill(thread.as_pthread_t(), KICK) };
 }
 
 fn call(what: &'static str) -> impl Fn(Errno) -> Fault {

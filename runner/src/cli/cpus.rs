@@ -1,0 +1,135 @@
+//! `--cpus` and how the CPUs are told to belong together.
+
+use super::args::parse_cpus;
+use crate::machine::Topology;
+
+/// Number of CPUs where nothing is said.
+const DEFAULT: u32 = 2;
+
+/// Most CPUs: what a machine without interrupt remapping can address.
+const MOST: u32 = 255;
+
+/// The virtual CPUs of a machine.
+#[derive(Debug, clap::Args)]
+pub struct CpuArgs {
+    /// Virtual CPUs [default: what sockets, cores and threads give, else 2]
+    #[arg(long, value_name = "N", value_parser = parse_cpus, allow_negative_numbers = true)]
+    cpus: Option<u32>,
+    /// Sockets they are spread over [default: 1]
+    #[arg(long, value_name = "N", value_parser = parse_cpus, allow_negative_numbers = true)]
+    sockets: Option<u32>,
+    /// Cores of a socket [default: as many as it takes]
+    #[arg(long, value_name = "N", value_parser = parse_cpus, allow_negative_numbers = true)]
+    cores: Option<u32>,
+    /// Threads of a core [default: 1]
+    #[arg(long, value_name = "N", value_parser = parse_cpus, allow_negative_numbers = true)]
+    threads: Option<u32>,
+    /// NUMA nodes that CPUs and memory are spread over in equal parts
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_cpus, allow_negative_numbers = true)]
+    numa: u32,
+}
+
+impl CpuArgs {
+    /// What the options mean together, in a machine of so many MiB.
+    ///
+    /// # Errors
+    /// When they contradict each other, in words.
+    pub fn topology(&self, memory_mib: u64) -> Result<Topology, String> {
+        let threads = self.threads.unwrap_or(1);
+        let asked = match (self.cpus, self.sockets, self.cores, self.threads) {
+            (None, None, None, None) => Some(DEFAULT),
+            (cpus, ..) => cpus,
+        };
+        let (sockets, cores) = match (asked, self.sockets, self.cores) {
+            (Some(cpus), Some(sockets), None) => (sockets, cpus / sockets.saturating_mul(threads)),
+            (Some(cpus), None, Some(cores)) => (cpus / cores.saturating_mul(threads), cores),
+            (Some(cpus), None, None) => (1, cpus / threads),
+            (_, sockets, cores) => (sockets.unwrap_or(1), cores.unwrap_or(1)),
+        };
+        let topology = Topology {
+            sockets,
+            cores,
+            threads,
+            numa_nodes: self.numa,
+        };
+        let count = topology.count();
+        if let Some(cpus) = asked.filter(|&cpus| cpus != count) {
+            return Err(format!(
+                "--cpus {cpus} is not what --sockets, --cores and --threads give: leave one of them out, or make their product {cpus}"
+            ));
+        }
+        if count > MOST {
+            return Err(format!(
+                "--sockets, --cores and --threads give {count} CPUs, and {MOST} are the most"
+            ));
+        }
+        if !count.is_multiple_of(self.numa) {
+            return Err(format!(
+                "--numa {}: {count} CPUs cannot be spread evenly over so many nodes",
+                self.numa
+            ));
+        }
+        // Less than this is no node that a kernel could use.
+        const NODE_MIB: u64 = 32;
+        if memory_mib / u64::from(self.numa) < NODE_MIB {
+            return Err(format!(
+                "--numa {}: a node would have less than {NODE_MIB} MiB of the {memory_mib}; give more --memory",
+                self.numa
+            ));
+        }
+        Ok(topology)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        cpus: CpuArgs,
+    }
+
+    fn topology(line: &str) -> Result<(u32, u32, u32, u32), String> {
+        let words = std::iter::once("x").chain(line.split_whitespace());
+        let parsed = Line::try_parse_from(words).map_err(|e| e.to_string())?;
+        let t = parsed.cpus.topology(1024)?;
+        Ok((t.sockets, t.cores, t.threads, t.numa_nodes))
+    }
+
+    #[test]
+    fn what_is_left_out_is_found() {
+        for (line, expected) in [
+            ("", (1, 2, 1, 1)),
+            ("--cpus 5", (1, 5, 1, 1)),
+            ("--cpus 8 --sockets 2", (2, 4, 1, 1)),
+            ("--cpus 8 --threads 2", (1, 4, 2, 1)),
+            ("--cpus 8 --cores 2", (4, 2, 1, 1)),
+            ("--cpus 8 --cores 2 --threads 2", (2, 2, 2, 1)),
+            ("--sockets 2 --cores 2 --threads 2 --numa 2", (2, 2, 2, 2)),
+            ("--sockets 3", (3, 1, 1, 1)),
+            ("--cpus 8 --sockets 2 --cores 2 --threads 2", (2, 2, 2, 1)),
+        ] {
+            assert_eq!(topology(line), Ok(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        for (line, words) in [
+            ("--cpus 3 --threads 2", "--cpus 3 is not"),
+            ("--cpus 4 --sockets 2 --cores 3", "--cpus 4 is not"),
+            ("--cpus 1 --sockets 2", "--cpus 1 is not"),
+            ("--sockets 16 --cores 16", "256 CPUs"),
+            ("--sockets 255 --cores 255 --threads 255", "CPUs, and 255"),
+            ("--cpus 3 --numa 2", "evenly"),
+            ("--cpus 64 --numa 64", "less than 32 MiB"),
+            ("--numa 0", "from 1 to 255"),
+        ] {
+            let error = topology(line).expect_err(line);
+            assert!(error.contains(words), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,476 @@
+//! Sessions with machines that are scripts: what is seen from outside reaches the verdict and the logs.
+
+use super::{Ended, Session, Settings};
+use crate::machine::{
+    Accelerator, Boots, Control, Engine, HostPorts, Inspection, LaunchError, Launched, LogRecord,
+    Machine, MachineSpec, Sight, StopReason, Topology, Transport, VcpuState, VmlinuxEntry,
+};
+use reports::{Reports, TerminalOptions};
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    fs::{self, File},
+    io::{self, Read, Write},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::net::UnixStream,
+    },
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
+use suites::{OutputFormat, Program, Test, TestId};
+use vmm_core::control::{KernelLog, Registers};
+use wire::{Decoder, GuestMessage, HostMessage};
+
+/// What a machine's process has to say.
+enum News {
+    Sight(Sight),
+    Gone(StopReason),
+}
+
+/// A machine's process, as its script sees it.
+struct Process {
+    news: mpsc::Sender<News>,
+    wake: UnixStream,
+}
+
+impl Process {
+    fn say(&mut self, news: News) {
+        // The session may have given the machine up.
+        let _ = self.news.send(news);
+        let _ = self.wake.write_all(b"!");
+    }
+}
+
+/// The inside of a machine, as its script sees it.
+struct Guest {
+    link: UnixStream,
+    klog: UnixStream,
+    console: UnixStream,
+    process: Process,
+}
+
+impl Guest {
+    fn send(&mut self, message: &GuestMessage) {
+        let frame = wire::encode(message).expect("short");
+        self.link.write_all(&frame).expect("room");
+    }
+
+    /// Boots, and waits for a test.
+    fn boot(&mut self) {
+        self.send(&GuestMessage::Hello {
+            version: wire::VERSION,
+            release: "6.0".into(),
+        });
+        self.send(&GuestMessage::Ready(wire::Ready {
+            cpus: 1,
+            memory_kib: 1,
+            root: wire::RootKind::Overlay,
+            uptime_us: 1,
+            taint: 0,
+        }));
+        let mut decoder = Decoder::new();
+        let mut buffer = [0; 4096];
+        loop {
+            while let Some(message) = decoder.next_message().expect("the protocol") {
+                if let HostMessage::Run(run) = message {
+                    let marker = wire::start_marker(run.test, &run.label);
+                    let record = format!("14,1,1000000,-;{marker}\n");
+                    return self.klog.write_all(record.as_bytes()).expect("room");
+                }
+            }
+            let n = self.link.read(&mut buffer).expect("the session is there");
+            assert!(n > 0, "the session is gone");
+            decoder.push(&buffer[..n]);
+        }
+    }
+
+    fn gone(mut self, reason: StopReason) {
+        self.process.say(News::Gone(reason));
+    }
+}
+
+type Script = Box<dyn FnOnce(Guest) + Send>;
+
+/// An engine whose one machine follows a script, and answers looks into it with those given.
+struct Scripted {
+    script: RefCell<Option<Script>>,
+    looks: Vec<Inspection>,
+    asked: Arc<Mutex<Vec<Control>>>,
+}
+
+impl Engine for Scripted {
+    fn name(&self) -> &'static str {
+        "script"
+    }
+
+    fn accelerator(&self) -> Accelerator {
+        Accelerator::Kvm
+    }
+
+    fn reason(&self) -> &str {
+        "a test"
+    }
+
+    fn advice(&self) -> Option<&str> {
+        None
+    }
+
+    fn boots(&self) -> Boots {
+        Boots {
+            vmlinux: VmlinuxEntry::Long,
+            unpacked: true,
+            mmio_by_acpi: true,
+        }
+    }
+
+    fn launch(&self, _: &MachineSpec) -> Result<Launched, LaunchError> {
+        let pair = || {
+            let (ours, theirs) = UnixStream::pair().expect("a socket pair");
+            ours.set_nonblocking(true).expect("non-blocking");
+            (ours, theirs)
+        };
+        let (link, their_link) = pair();
+        let (klog, their_klog) = pair();
+        let (console, their_console) = pair();
+        let (wake, waker) = pair();
+        let (sender, news) = mpsc::channel();
+        let guest = Guest {
+            link: their_link,
+            klog: their_klog,
+            console: their_console,
+            process: Process {
+                news: sender,
+                wake: waker.try_clone().expect("cloned"),
+            },
+        };
+        let script = self.script.borrow_mut().take().expect("one machine");
+        std::thread::spawn(move || script(guest));
+        Ok(Launched {
+            machine: Box::new(Fake {
+                wake,
+                waker,
+                news,
+                looks: self.looks.clone().into(),
+                sights: Vec::new(),
+                asked: self.asked.clone(),
+                gone: None,
+            }),
+            ports: HostPorts {
+                link,
+                klog,
+                console,
+            },
+        })
+    }
+}
+
+struct Fake {
+    wake: UnixStream,
+    waker: UnixStream,
+    news: mpsc::Receiver<News>,
+    looks: VecDeque<Inspection>,
+    sights: Vec<Sight>,
+    asked: Arc<Mutex<Vec<Control>>>,
+    gone: Option<StopReason>,
+}
+
+impl Machine for Fake {
+    fn poll_fds(&self) -> Vec<BorrowedFd<'_>> {
+        vec![self.wake.as_fd()]
+    }
+
+    fn process(&mut self) -> io::Result<Option<StopReason>> {
+        while matches!(self.wake.read(&mut [0; 64]), Ok(n) if n > 0) {}
+        while let Ok(news) = self.news.try_recv() {
+            match news {
+                News::Sight(sight) => self.sights.push(sight),
+                News::Gone(reason) => self.gone = Some(reason),
+            }
+        }
+        Ok(self.gone.clone())
+    }
+
+    fn sights(&mut self) -> Vec<Sight> {
+        std::mem::take(&mut self.sights)
+    }
+
+    fn can_inspect(&self) -> bool {
+        !self.looks.is_empty()
+    }
+
+    fn control(&mut self, control: Control) {
+        self.asked.lock().expect("whole").push(control);
+        if control == Control::Inspect {
+            // The last look is what there is from then on.
+            let look = self.looks[0].clone();
+            if self.looks.len() > 1 {
+                self.looks.pop_front();
+            }
+            self.sights.push(Sight::Inspected(Box::new(look)));
+            self.waker.write_all(b"!").expect("room");
+        }
+    }
+
+    fn kill(&mut self) {}
+}
+
+/// What a session left.
+struct Left {
+    ended: Ended,
+    result: Option<reports::TestResult>,
+    kernel_log: String,
+    asked: Vec<Control>,
+}
+
+fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> Left {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let null = || Arc::new(File::open("/dev/null").expect("exists").into());
+    let (cancel, _run) = UnixStream::pair().expect("a socket pair");
+    let settings = Settings {
+        spec: MachineSpec {
+            kernel: null(),
+            initramfs: null(),
+            append: vec![],
+            cpus: Topology::flat(1),
+            memory_mib: 64,
+            transport: Transport::Pci,
+            acpi: true,
+            shares: vec![],
+        },
+        setup: wire::Setup {
+            hostname: "x".into(),
+            mount_options: String::new(),
+            shares: vec![],
+        },
+        env: vec![],
+        cwd: "/".into(),
+        known_files: vec![],
+        scale: 0.02,
+        boot_timeout: Duration::from_secs(1),
+        timeout: None,
+        output_limit: 1 << 20,
+        artifacts: wire::ArtifactLimits { files: 1, bytes: 1 },
+        fail_fast: false,
+        run_dir: dir.path().into(),
+        symbols: None,
+        cancel,
+    };
+    let engine = Scripted {
+        script: RefCell::new(Some(Box::new(script))),
+        looks,
+        asked: Arc::default(),
+    };
+    let quiet = TerminalOptions {
+        color: false,
+        live: false,
+        verbose: false,
+    };
+    let mut reports = Reports::create(dir.path(), quiet).expect("made");
+    let tests = [Test {
+        id: TestId::new("exec", "x"),
+        program: Program::Exec(vec!["x".into()]),
+        cwd: None,
+        env: vec![],
+        timeout: None,
+        format: OutputFormat::Auto,
+        expects_splats: false,
+        unavailable: None,
+    }];
+    let mut queue = VecDeque::from([0]);
+    let ended = Session::launch(&engine, &settings, &mut reports, 1)
+        .and_then(|session| session.run(&tests, &mut queue))
+        .expect("reports are written");
+    let events = fs::read_to_string(dir.path().join("events.jsonl")).expect("written");
+    let result = events.lines().find_map(|line| {
+        let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        (event["event"] == "test-finished")
+            .then(|| serde_json::from_value(event).expect("a result"))
+    });
+    let asked = engine.asked.lock().expect("whole").clone();
+    Left {
+        ended,
+        result,
+        kernel_log: fs::read_to_string(dir.path().join("kernel.log")).unwrap_or_default(),
+        asked,
+    }
+}
+
+fn look(rip: u64, records: &[(u64, &str)]) -> Inspection {
+    Inspection {
+        vcpus: vec![VcpuState {
+            id: 0,
+            exits: 1,
+            ran_nanos: 1_000_000_000,
+            waited_nanos: 0,
+            halted: false,
+            registers: Registers {
+                rip,
+                ..Registers::default()
+            },
+            stack: vec![rip, 0xffff_ffff_8100_0001],
+        }],
+        log: Ok(KernelLog {
+            records: records
+                .iter()
+                .map(|(sequence, text)| LogRecord {
+                    sequence: *sequence,
+                    nanos: sequence * 1_000_000_000,
+                    level: 0,
+                    facility: 0,
+                    text: (*text).into(),
+                })
+                .collect(),
+        }),
+        kernel: None,
+    }
+}
+
+const RIP: u64 = 0xffff_ffff_8123_4567;
+
+#[test]
+fn a_machine_that_dies_without_a_word_leaves_its_log_and_its_registers() {
+    let left = run(vec![], |mut guest| {
+        guest.boot();
+        let end = look(RIP, &[(1, "known"), (2, "double fault is next")]);
+        guest
+            .process
+            .say(News::Sight(Sight::Inspected(Box::new(end))));
+        guest.gone(StopReason::TripleFault);
+    });
+    let result = left.result.expect("judged");
+    assert_eq!(result.outcome, suites::Outcome::KernelCrash);
+    assert_eq!(
+        result.message.as_deref(),
+        Some("the machine ended in a triple fault at 0xffffffff81234567")
+    );
+    for words in [
+        "] double fault is next\n",
+        "[runner: vCPU 0 was running]",
+        "RIP: ffffffff81234567",
+        "0xffffffff81000001]",
+    ] {
+        assert!(
+            left.kernel_log.contains(words),
+            "{words} in {}",
+            left.kernel_log
+        );
+    }
+    assert!(!left.kernel_log.contains("known"), "{}", left.kernel_log);
+    assert!(result.kernel_log.expect("a slice").bytes > 100);
+}
+
+#[test]
+fn a_panic_is_known_by_its_announcement_and_its_words_by_guest_memory() {
+    let left = run(vec![], |mut guest| {
+        guest.boot();
+        guest.process.say(News::Sight(Sight::Panicked));
+        guest.gone(StopReason::EngineDied("killed".into()));
+    });
+    let result = left.result.expect("judged");
+    assert_eq!(result.outcome, suites::Outcome::KernelCrash);
+
+    let left = run(vec![], |mut guest| {
+        guest.boot();
+        guest.process.say(News::Sight(Sight::Panicked));
+        let end = look(RIP, &[(2, "Kernel panic - not syncing: x")]);
+        guest
+            .process
+            .say(News::Sight(Sight::Inspected(Box::new(end))));
+        guest.gone(StopReason::Reset);
+    });
+    let result = left.result.expect("judged");
+    assert_eq!(
+        result.message.as_deref(),
+        Some("Kernel panic - not syncing: x")
+    );
+}
+
+#[test]
+fn a_kernel_that_dies_before_its_init_says_why() {
+    let left = run(vec![], |mut guest| {
+        let words = [
+            (0, "Linux version 6"),
+            (1, "Kernel panic - not syncing: VFS"),
+        ];
+        let end = look(RIP, &words);
+        guest
+            .process
+            .say(News::Sight(Sight::Inspected(Box::new(end))));
+        guest.gone(StopReason::Reset);
+    });
+    assert!(
+        matches!(&left.ended, Ended::BootFailed(why) if why == "Kernel panic - not syncing: VFS"),
+        "{:?}",
+        left.ended
+    );
+    assert!(left.kernel_log.contains("Linux version 6"));
+
+    let left = run(vec![], |guest| guest.gone(StopReason::TripleFault));
+    assert!(
+        matches!(&left.ended, Ended::BootFailed(why) if why.starts_with("the machine ended in a triple fault; it printed nothing")),
+        "{:?}",
+        left.ended
+    );
+}
+
+#[test]
+fn a_machine_that_stands_still_is_looked_into_until_it_says_something() {
+    let still = look(RIP, &[(2, "last words")]);
+    let left = run(vec![still], |mut guest| {
+        guest.boot();
+        // Until the session hangs up.
+        let _ = guest.console.read(&mut [0; 1]);
+    });
+    let result = left.result.expect("judged");
+    assert_eq!(result.outcome, suites::Outcome::Hang);
+    let message = result.message.expect("a reason");
+    assert!(
+        message.ends_with("; vCPU 0 spins at 0xffffffff81234567"),
+        "{message}"
+    );
+    use Control::{Inspect, Nmi, SysRq};
+    assert_eq!(
+        left.asked,
+        [
+            Inspect,
+            Inspect,
+            SysRq('l'),
+            SysRq('w'),
+            Inspect,
+            Nmi,
+            Inspect
+        ]
+    );
+    for words in ["last words", "vCPU 0 spins at 0xffffffff81234567; 0 exits"] {
+        assert!(
+            left.kernel_log.contains(words),
+            "{words} in {}",
+            left.kernel_log
+        );
+    }
+}
+
+#[test]
+fn a_boot_that_stands_still_says_how_far_it_came_before_it_was_asked() {
+    let looks = vec![
+        look(RIP, &[(0, "waiting for godot")]),
+        look(RIP + 1, &[(0, "waiting for godot")]),
+        look(
+            RIP,
+            &[(0, "waiting for godot"), (1, "sysrq: Show Blocked State")],
+        ),
+    ];
+    let left = run(looks, |mut guest| {
+        let _ = guest.console.read(&mut [0; 1]);
+    });
+    let Ended::BootFailed(why) = &left.ended else {
+        panic!("{:?}", left.ended);
+    };
+    assert!(
+        why.ends_with("the last line of its kernel log: waiting for godot; vCPU 0 runs, now at 0xffffffff81234568"),
+        "{why}"
+    );
+    assert!(left.kernel_log.contains("sysrq: Show Blocked State"));
+    assert!(!left.asked.contains(&Control::Nmi));
+}
