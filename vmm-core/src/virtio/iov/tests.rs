@@ -74,6 +74,16 @@ fn tables_in_tables_and_cut_ones_are_none() {
 }
 
 #[test]
+fn readable_after_writable_is_none() {
+    let backwards =
+        |rings: &Rings| rings.chain(QUEUE_AT, 0, &[(0x8_0000, 2, true), (0x9_0000, 3, false)]);
+    assert_eq!(take(backwards, 0), (0, 0, 0));
+    let forwards =
+        |rings: &Rings| rings.chain(QUEUE_AT, 0, &[(0x8_0000, 2, false), (0x9_0000, 3, true)]);
+    assert_eq!(take(forwards, 0), (2, 3, 2));
+}
+
+#[test]
 fn more_than_four_gibibytes_are_none() {
     let sum = |rings: &Rings| {
         rings.chain(QUEUE_AT, 0, &[(0, RAM as u32, true); 16]);

@@ -32,6 +32,11 @@ impl Told {
         Arc::new(told)
     }
 
+    /// Lets all go when a test ends, however it ends: a device waits for what it serves.
+    fn at_last(&self) -> AtLast<'_> {
+        AtLast(self)
+    }
+
     fn release(&self, tag: u16) {
         self.state.lock().expect("no panic").held.remove(&tag);
         self.changed.notify_all();
@@ -44,6 +49,17 @@ impl Told {
             .changed
             .wait_while(state, |state| state.begun.len() < count);
         drop(waited.expect("no panic"));
+    }
+}
+
+struct AtLast<'a>(&'a Told);
+
+impl Drop for AtLast<'_> {
+    fn drop(&mut self) {
+        if let Ok(mut state) = self.0.state.lock() {
+            state.held.clear();
+        }
+        self.0.changed.notify_all();
     }
 }
 
@@ -113,6 +129,7 @@ fn replies(driver: &mut Driver<'_>, count: usize) -> Vec<u32> {
 fn several_requests_are_in_flight_and_end_in_any_order() {
     let server = Told::holding(&[1, 2, 3]);
     let face = MmioFace::new(device(&server, 4));
+    let _at_last = server.at_last();
     let mut driver = Driver::start(&face, true);
     for tag in 1..=3 {
         send(&mut driver, tag, &message(24, tag, &[]));
@@ -157,6 +174,7 @@ fn a_lone_worker_that_is_busy_wants_no_kicks() {
     let server = Told::holding(&[0]);
     for event_idx in [true, false] {
         let face = MmioFace::new(device(&server, 1));
+        let _at_last = server.at_last();
         let mut driver = Driver::start(&face, event_idx);
         server.state.lock().expect("no panic").held.insert(0);
         let before = server.state.lock().expect("no panic").begun.len();
@@ -177,6 +195,7 @@ fn a_lone_worker_that_is_busy_wants_no_kicks() {
 fn a_flush_is_answered_after_what_it_flushes() {
     let server = Told::holding(&[5]);
     let face = MmioFace::new(device(&server, 2));
+    let _at_last = server.at_last();
     let mut driver = Driver::start(&face, true);
     send(&mut driver, 5, &message(24, 5, &[]));
     server.wait_begun(1);
@@ -191,6 +210,7 @@ fn a_flush_is_answered_after_what_it_flushes() {
 fn a_reset_waits_for_what_is_in_flight_and_forgets_the_client() {
     let server = Told::holding(&[1]);
     let face = MmioFace::new(device(&server, 2));
+    let _at_last = server.at_last();
     let mut driver = Driver::start(&face, true);
     let resets = server.state.lock().expect("no panic").resets;
     send(&mut driver, 1, &message(24, 1, &[]));
@@ -219,6 +239,7 @@ fn a_reset_waits_for_what_is_in_flight_and_forgets_the_client() {
 fn long_requests_are_cut_and_empty_ones_not_served() {
     let server = Told::holding(&[]);
     let face = MmioFace::new(device(&server, 2));
+    let _at_last = server.at_last();
     let mut driver = Driver::start(&face, true);
     let rings = &mut driver.rings[0];
     rings.write(0x8_0000, &message(118, 0, &[]));
