@@ -6,6 +6,7 @@ mod child;
 mod choose;
 mod cmdline;
 mod engine;
+mod nesting;
 pub mod qemu;
 mod spec;
 
@@ -15,4 +16,5 @@ pub use cmdline::CommandLine;
 pub use engine::{
     Accelerator, Control, Engine, HostPorts, LaunchError, Launched, Machine, StopReason,
 };
+pub use nesting::Nesting;
 pub use spec::{MachineSpec, ShareSpec, Transport};

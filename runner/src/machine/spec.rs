@@ -19,6 +19,8 @@ pub struct MachineSpec {
     pub transport: Transport,
     /// Host directories to show read-only over 9P; the first is the root.
     pub shares: Vec<ShareSpec>,
+    /// Whether the guest gets hardware virtualization of its own.
+    pub nested: bool,
 }
 
 /// One host directory behind a 9P mount tag.

@@ -4,7 +4,7 @@ use crate::{
     cli::Failure,
     error_chain,
     kernel::{self, KernelConfig, KernelImage, ModuleIndex},
-    machine::Transport,
+    machine::{Nesting, Transport},
 };
 use std::path::{Path, PathBuf};
 
@@ -56,24 +56,35 @@ pub fn image(named: Option<&Path>, cwd: &Path) -> Result<KernelImage, Failure> {
     KernelImage::open(&path).map_err(|e| Failure::cannot_judge(error_chain(&e)))
 }
 
+/// What the command line asks of a boot.
+pub struct BootWishes<'a> {
+    /// Modules beside those that it takes to run tests.
+    pub modules: &'a [String],
+    /// The bus of the devices, unless the kernel is to decide.
+    pub transport: Option<Transport>,
+    /// Whether the host unpacks a bzImage.
+    pub unpack: bool,
+    /// Whose virtualization the guest is to drive, if any.
+    pub nesting: Option<Nesting>,
+}
+
 impl Boot {
-    /// Looks at the kernel's configuration and collects the modules it takes to run tests, and `extra` ones.
+    /// Looks at the kernel's configuration and collects the modules that it takes to do as `wishes` say.
     pub fn prepare(
         image: KernelImage,
-        extra: &[String],
-        wanted: Option<Transport>,
-        unpack: bool,
+        wishes: &BootWishes<'_>,
         cache_dir: Option<&Path>,
     ) -> Result<Self, Failure> {
         let tree = kernel::tree_of(&image.path);
         let config = KernelConfig::find(&image, tree.as_deref(), cache_dir);
         let index = ModuleIndex::find(&image, tree.as_deref());
         let (config, index) = (config.as_ref(), index.as_ref());
-        let possible = kernel::check(config, index, Transport::Pci).transports;
-        let transport = wanted
+        let possible = kernel::check(config, index, Transport::Pci, None).transports;
+        let transport = wishes
+            .transport
             .or(possible.first().copied())
             .unwrap_or(Transport::Pci);
-        let needs = kernel::check(config, index, transport);
+        let needs = kernel::check(config, index, transport, wishes.nesting);
         if matches!(&image.format, kernel::Format::Vmlinux(vmlinux) if !vmlinux.pvh) {
             return Err(Failure::cannot_judge(format!(
                 "{} has no PVH entry, by which a vmlinux is booted: name the bzImage of the same build, or set CONFIG_PVH=y",
@@ -92,7 +103,7 @@ impl Boot {
             .modules_to_load
             .iter()
             .copied()
-            .chain(extra.iter().map(String::as_str))
+            .chain(wishes.modules.iter().map(String::as_str))
             .collect();
         let modules = match index {
             Some(index) => load(index, &names)?,
@@ -107,7 +118,7 @@ impl Boot {
         };
         let initramfs =
             kernel::build_initramfs(INIT, &modules).map_err(|e| Failure::host(error_chain(&e)))?;
-        let unpacked = if unpack {
+        let unpacked = if wishes.unpack {
             kernel::unpacked(&image, config, cache_dir)
         } else {
             None

@@ -64,6 +64,7 @@ impl<'a> Session<'a> {
             release: String::new(),
             tests_done: 0,
             taint: 0,
+            finished: None,
         };
         // It waits in the socket until init comes for it.
         if let Err(error) = session
@@ -83,7 +84,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When reports or outputs cannot be written. The running test then still gets an event.
     pub fn run(
-        mut self,
+        &mut self,
         tests: &[Test],
         queue: &mut VecDeque<usize>,
     ) -> Result<Ended, SessionError> {

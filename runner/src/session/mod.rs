@@ -7,6 +7,7 @@ mod intake;
 mod klog;
 mod link;
 mod outcome;
+mod pass_on;
 mod settings;
 mod splat;
 mod start;
@@ -15,5 +16,8 @@ mod taint;
 mod triage;
 mod watchdog;
 
+pub use pass_on::PassOn;
 pub use settings::Settings;
-pub use state::{Ended, Session, SessionError};
+pub use state::{Ended, Finished, Session, SessionError};
+#[cfg(test)]
+pub use triage::Verdict;

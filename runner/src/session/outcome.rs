@@ -2,7 +2,7 @@
 
 use super::{
     intake::read_piece,
-    state::{Running, Session, SessionError, State, WRITE_LOG, io_error},
+    state::{Finished, Running, Session, SessionError, State, WRITE_LOG, io_error},
     taint,
     triage::{self, Evidence, TestEnd, Verdict, signal_name},
 };
@@ -87,6 +87,11 @@ impl Session<'_> {
             TestEnd::Ended(ended) => Some(*ended),
             _ => None,
         };
+        self.finished = Some(Finished {
+            status: ended.map(|ended| ended.status.clone()),
+            verdict: verdict.clone(),
+            oops: findings.oops.clone(),
+        });
         let dropped = ended.map_or([0, 0], |ended| ended.dropped);
         let [stdout, stderr, kernel_log] = files.references(dropped);
         let artifacts = files.artifacts();

@@ -6,6 +6,7 @@ use super::{
     klog::KernelLog,
     link::{Link, LinkError},
     settings::Settings,
+    triage::Verdict,
     watchdog::Watchdog,
 };
 use crate::machine::{LaunchError, Machine};
@@ -16,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 use suites::{Test, ktap::Parser};
-use wire::TestEnded;
+use wire::{ExitStatus, TestEnded};
 
 /// Why a session is over.
 #[derive(Debug)]
@@ -49,6 +50,15 @@ pub enum SessionError {
     /// A report cannot be written.
     #[error(transparent)]
     Report(#[from] reports::ReportError),
+    /// `--nested`, and the guest has no KVM although its kernel should.
+    #[error(
+        "the machine has no /dev/kvm although it was given virtualization (--nested); why may be among the warnings and in \
+         console.log and kernel.log"
+    )]
+    NoKvm,
+    /// Nobody reads what a command prints any more.
+    #[error("standard output was closed")]
+    OutputClosed,
     /// A file of the output directory cannot be written, or waiting failed.
     #[error("cannot {action}")]
     Io {
@@ -109,6 +119,19 @@ pub struct Session<'a> {
     pub tests_done: u32,
     /// The kernel's taint as last heard.
     pub taint: u64,
+    /// The latest test that is over.
+    pub finished: Option<Finished>,
+}
+
+/// How a test ended, in the guest's words and by our verdict.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// How its process ended, if init said so.
+    pub status: Option<ExitStatus>,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// What the kernel complained about while it ran.
+    pub oops: Option<String>,
 }
 
 /// What can go wrong while messages are taken in.

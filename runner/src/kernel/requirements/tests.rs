@@ -50,7 +50,7 @@ fn missing(needs: &Needs) -> Vec<(&str, Cause)> {
 fn a_kernel_with_everything_built_in_needs_nothing() {
     let config = config("");
     for transport in [Transport::Pci, Transport::Mmio] {
-        let needs = check(Some(&config), None, transport);
+        let needs = check(Some(&config), None, transport, None);
         assert_eq!(missing(&needs), []);
         assert!(needs.can_run() && needs.modules_to_load.is_empty());
         assert_eq!(needs.transports, [Transport::Pci, Transport::Mmio]);
@@ -62,7 +62,7 @@ fn a_kernel_with_everything_built_in_needs_nothing() {
 fn a_module_serves_where_its_file_is_there_and_only_there() {
     let config = config("CONFIG_9P_FS=m\nCONFIG_OVERLAY_FS=m\nCONFIG_VIRTIO_CONSOLE=m\n");
     let (_dir, index) = index(&["9p", "virtio-console"], None);
-    let needs = check(Some(&config), Some(&index), Transport::Pci);
+    let needs = check(Some(&config), Some(&index), Transport::Pci, None);
     assert_eq!(needs.modules_to_load, ["virtio_console", "9p"]);
     assert_eq!(
         missing(&needs),
@@ -70,7 +70,7 @@ fn a_module_serves_where_its_file_is_there_and_only_there() {
     );
     assert!(needs.can_run());
 
-    let needs = check(Some(&config), None, Transport::Pci);
+    let needs = check(Some(&config), None, Transport::Pci, None);
     assert!(!needs.can_run());
     let text = explain(&needs.missing, Some(&config), None).unwrap();
     assert!(
@@ -81,12 +81,36 @@ fn a_module_serves_where_its_file_is_there_and_only_there() {
 }
 
 #[test]
+fn what_machines_inside_take_is_asked_for_with_nesting_alone() {
+    let modular = config("CONFIG_KVM=m\nCONFIG_KVM_AMD=m\n# CONFIG_KVM_INTEL is not set\n");
+    let (_dir, index) = index(&["kvm", "kvm-amd"], None);
+    let load = |nesting| check(Some(&modular), Some(&index), Transport::Pci, nesting);
+    assert_eq!(load(None).modules_to_load, [""; 0]);
+    assert_eq!(missing(&load(None)), []);
+    let amd = load(Some(Nesting::Svm));
+    assert_eq!(amd.modules_to_load, ["kvm", "kvm_amd"]);
+    assert_eq!(missing(&amd), []);
+    let intel = load(Some(Nesting::Vmx));
+    assert_eq!(missing(&intel), [("KVM_INTEL", Cause::Off)]);
+    assert!(!intel.can_run());
+    let text = explain(&intel.missing, Some(&modular), Some(&index)).unwrap();
+    assert!(
+        text.starts_with("this kernel lacks what --nested needs (its configuration: test):\n  CONFIG_KVM_INTEL is not set: "),
+        "{text}"
+    );
+    assert!(
+        text.contains("scripts/config -e KVM -e KVM_INTEL\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn transports_are_asked_for_one_by_one() {
     let no_mmio = config("# CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES is not set\n");
-    let needs = check(Some(&no_mmio), None, Transport::Pci);
+    let needs = check(Some(&no_mmio), None, Transport::Pci, None);
     assert!(needs.can_run());
     assert_eq!(needs.transports, [Transport::Pci]);
-    let needs = check(Some(&no_mmio), None, Transport::Mmio);
+    let needs = check(Some(&no_mmio), None, Transport::Mmio, None);
     assert_eq!(
         missing(&needs),
         [("VIRTIO_MMIO_CMDLINE_DEVICES", Cause::Off)]
@@ -94,31 +118,31 @@ fn transports_are_asked_for_one_by_one() {
 
     let no_pci = config("# CONFIG_VIRTIO_PCI is not set\n");
     assert_eq!(
-        check(Some(&no_pci), None, Transport::Pci).transports,
+        check(Some(&no_pci), None, Transport::Pci, None).transports,
         [Transport::Mmio]
     );
 
     // A module would come too late to read the command line.
     let modular = config("CONFIG_VIRTIO_MMIO=m\n");
     let (_dir, index) = index(&["virtio_mmio"], None);
-    let needs = check(Some(&modular), Some(&index), Transport::Mmio);
+    let needs = check(Some(&modular), Some(&index), Transport::Mmio, None);
     assert_eq!(missing(&needs), [("VIRTIO_MMIO", Cause::OnlyModule)]);
 }
 
 #[test]
 fn without_configuration_the_modules_are_asked() {
-    let needs = check(None, None, Transport::Pci);
+    let needs = check(None, None, Transport::Pci, None);
     assert_eq!(missing(&needs), []);
     assert_eq!(needs.transports, [Transport::Pci]);
 
     let (_dir, unlisted) = index(&["9p"], None);
-    let needs = check(None, Some(&unlisted), Transport::Pci);
+    let needs = check(None, Some(&unlisted), Transport::Pci, None);
     assert_eq!(needs.modules_to_load, ["9p"]);
     assert_eq!(missing(&needs), []);
 
     let builtin = ["virtio_pci", "9pnet_virtio", "binfmt_script", "overlay"];
     let (_dir, listed) = index(&["9p"], Some(&builtin));
-    let needs = check(None, Some(&listed), Transport::Pci);
+    let needs = check(None, Some(&listed), Transport::Pci, None);
     assert_eq!(needs.modules_to_load, ["9p"]);
     assert_eq!(
         missing(&needs),
@@ -137,7 +161,7 @@ fn what_is_missing_is_explained_with_lines_to_paste() {
         "# CONFIG_9P_FS is not set\n# CONFIG_NET_9P is not set\n# CONFIG_NET_9P_VIRTIO is not set\n\
          # CONFIG_OVERLAY_FS is not set\n",
     );
-    let needs = check(Some(&config), None, Transport::Pci);
+    let needs = check(Some(&config), None, Transport::Pci, None);
     let text = explain(&needs.missing, Some(&config), None).unwrap();
     assert_eq!(
         text,
@@ -168,14 +192,14 @@ fn real_kernels_can_run_tests() {
         let image = KernelImage::open(&path).unwrap();
         let config = KernelConfig::find(&image, None, None);
         let modules = ModuleIndex::find(&image, None);
-        let needs = check(config.as_ref(), modules.as_ref(), Transport::Pci);
+        let needs = check(config.as_ref(), modules.as_ref(), Transport::Pci, None);
         let text = explain(&needs.missing, config.as_ref(), modules.as_ref());
         assert!(needs.can_run(), "{}", text.unwrap_or_default());
         assert_eq!(text, None);
 
         // The modules say the same as the configuration.
         if let Some(modules) = &modules {
-            let guessed = check(None, Some(modules), Transport::Pci);
+            let guessed = check(None, Some(modules), Transport::Pci, None);
             assert_eq!(guessed.modules_to_load, needs.modules_to_load);
             assert_eq!(guessed.missing, []);
         }
@@ -208,7 +232,7 @@ fn the_advice_makes_the_smallest_kernel_one_that_can_run_tests() {
         };
         make(&tree, out.path(), "tinyconfig");
         let tiny = read();
-        let needs = check(Some(&tiny), None, transport);
+        let needs = check(Some(&tiny), None, transport, None);
         assert!(!needs.can_run());
         let text = explain(&needs.missing, Some(&tiny), None).unwrap();
         println!("{text}");
@@ -226,7 +250,7 @@ fn the_advice_makes_the_smallest_kernel_one_that_can_run_tests() {
             .unwrap();
         assert!(configured.success());
         make(&tree, out.path(), "olddefconfig");
-        let needs = check(Some(&read()), None, transport);
+        let needs = check(Some(&read()), None, transport, None);
         assert_eq!(missing(&needs), []);
         assert!(needs.transports.contains(&transport));
     }

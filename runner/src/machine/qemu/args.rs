@@ -35,9 +35,12 @@ pub fn arguments(spec: &MachineSpec, accelerator: Accelerator) -> Vec<OsString> 
             "device",
         ),
     };
-    let (accel, cpu) = match accelerator {
-        Accelerator::Kvm => ("kvm", "host"),
-        Accelerator::Tcg => ("tcg,thread=multi", "max"),
+    // The host's processor has what the host passes on; the emulated one is a model with SVM and nested paging that
+    // KVM in the guest is known to get along with.
+    let (accel, cpu) = match (accelerator, spec.nested) {
+        (Accelerator::Kvm, _) => ("kvm", "host"),
+        (Accelerator::Tcg, false) => ("tcg,thread=multi", "max"),
+        (Accelerator::Tcg, true) => ("tcg,thread=multi", "EPYC,+svm,+npt"),
     };
     let mut args = Args::default();
     args.flag("-nodefaults")
@@ -129,6 +132,7 @@ mod tests {
             cpus: 3,
             memory_mib: 640,
             transport,
+            nested: false,
             shares: vec![
                 ShareSpec {
                     tag: "runner.root".into(),
@@ -180,6 +184,23 @@ mod tests {
         assert!(text.contains(" reboot=t foo=1"), "{text}");
         assert!(text.contains("virtio-9p-device,"), "{text}");
         assert!(!text.contains("pci"), "{text}");
+    }
+
+    #[test]
+    fn golden_nested() {
+        let nested = MachineSpec {
+            nested: true,
+            ..spec(Transport::Pci)
+        };
+        let emulated = text(&nested, Accelerator::Tcg);
+        let plain = text(&spec(Transport::Pci), Accelerator::Tcg);
+        assert_eq!(emulated, plain.replace("-cpu max", "-cpu EPYC,+svm,+npt"));
+        assert_ne!(emulated, plain);
+        // What the host passes on is a matter of its KVM module.
+        assert_eq!(
+            text(&nested, Accelerator::Kvm),
+            text(&spec(Transport::Pci), Accelerator::Kvm)
+        );
     }
 
     #[test]
