@@ -48,7 +48,12 @@ const ALWAYS: &[(&str, &str)] = &[
 impl CommandLine {
     /// The command line of a machine; `append` is the user's and comes last, so that it wins.
     #[must_use]
-    pub fn new(transport: Transport, accelerator: Accelerator, append: &[String]) -> Self {
+    pub fn new(
+        transport: Transport,
+        accelerator: Accelerator,
+        nested: bool,
+        append: &[String],
+    ) -> Self {
         let mut options: Vec<KernelOption> = ALWAYS
             .iter()
             .map(|(text, why)| KernelOption {
@@ -66,6 +71,12 @@ impl CommandLine {
             options.push(KernelOption {
                 text: "no_timer_check".into(),
                 why: "emulation can be too slow for the timer interrupt check; KVM guests skip it themselves",
+            });
+        }
+        if accelerator == Accelerator::Tcg && nested {
+            options.push(KernelOption {
+                text: "tsc=reliable".into(),
+                why: "emulation can be too slow for the check that the CPUs' counters agree, which they do; KVM's clocks need them",
             });
         }
         options.extend(append.iter().map(|text| KernelOption {
@@ -94,7 +105,7 @@ mod tests {
     fn what_changes_a_test_is_never_there_unasked() {
         for transport in [Transport::Pci, Transport::Mmio] {
             for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
-                let line = CommandLine::new(transport, accelerator, &[]).to_string();
+                let line = CommandLine::new(transport, accelerator, false, &[]).to_string();
                 for word in [
                     "mitigations",
                     "nokaslr",
@@ -111,10 +122,20 @@ mod tests {
     }
 
     #[test]
+    fn only_an_emulated_machine_with_machines_inside_is_told_to_trust_its_clock() {
+        for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
+            let line = CommandLine::new(Transport::Pci, accelerator, true, &[]).to_string();
+            let told = line.contains("tsc=reliable");
+            assert_eq!(told, accelerator == Accelerator::Tcg, "{line}");
+        }
+    }
+
+    #[test]
     fn the_users_options_come_last() {
         let line = CommandLine::new(
             Transport::Pci,
             Accelerator::Kvm,
+            false,
             &["loglevel=3".into(), "a b".into()],
         );
         assert!(line.to_string().ends_with(" loglevel=3 a b"), "{line}");
