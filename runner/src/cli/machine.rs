@@ -16,7 +16,7 @@ use crate::{
 use clap::builder::NonEmptyStringValueParser;
 use reports::RunInfo;
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
@@ -43,7 +43,7 @@ pub struct MachineArgs {
     /// Time limit from start to the first test
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_some_seconds, allow_negative_numbers = true)]
     boot_timeout: Duration,
-    /// Factor on every time limit [default: 1 with KVM, 8 under software emulation, more for sanitizer kernels]
+    /// Factor on every time limit [default: 1 with KVM, 8 under software emulation or with KSFT_MACHINE_SLOW=yes, more for sanitizer kernels]
     #[arg(long, value_name = "FACTOR", value_parser = parse_scale, allow_negative_numbers = true)]
     timeout_scale: Option<f64>,
     /// What builds the machine
@@ -102,6 +102,7 @@ pub struct Machinery<'a> {
     pub env: Vec<(OsString, OsString)>,
     shares: Vec<(PathBuf, PathBuf)>,
     memory_mib: u64,
+    slow: bool,
 }
 
 /// How a run treats its tests.
@@ -152,8 +153,9 @@ impl MachineArgs {
             true => Some(Nesting::find(engine.as_ref()).map_err(|e| Failure::host(e.to_string()))?),
             false => None,
         };
+        let slow = is_slow(engine.accelerator(), std::env::var_os(SLOW).as_deref());
         let unpack = match self.boot {
-            BootMethod::Auto => engine.accelerator() == Accelerator::Tcg,
+            BootMethod::Auto => slow,
             BootMethod::Bzimage => false,
             BootMethod::Vmlinux => true,
         };
@@ -183,11 +185,8 @@ impl MachineArgs {
             .filter(|(name, _)| !self.env.iter().any(|(other, _)| other == name))
             .cloned()
             .collect();
-        // By which selftests know that they must not measure (`tools/testing/selftests/net/lib.sh` and others).
-        if engine.accelerator() == Accelerator::Tcg
-            && !self.env.iter().any(|(name, _)| name == "KSFT_MACHINE_SLOW")
-        {
-            env.push(("KSFT_MACHINE_SLOW".into(), "yes".into()));
+        if slow && !self.env.iter().any(|(name, _)| name == SLOW) {
+            env.push((SLOW.into(), "yes".into()));
         }
         env.extend_from_slice(&self.env);
         Ok(Machinery {
@@ -198,6 +197,7 @@ impl MachineArgs {
             env,
             shares,
             memory_mib,
+            slow,
         })
     }
 }
@@ -205,9 +205,13 @@ impl MachineArgs {
 impl Machinery<'_> {
     /// Factor on every time limit.
     fn scale(&self) -> f64 {
+        let accelerator = match self.slow {
+            true => Accelerator::Tcg,
+            false => self.engine.accelerator(),
+        };
         self.args
             .timeout_scale
-            .unwrap_or_else(|| self.engine.accelerator().timeout_scale() * self.boot.slowness)
+            .unwrap_or_else(|| accelerator.timeout_scale() * self.boot.slowness)
     }
 
     /// What the reports say of a run of `tests` that starts `now`.
@@ -322,6 +326,15 @@ impl Machinery<'_> {
     }
 }
 
+/// By which selftests know that they must not measure (`tools/testing/selftests/net/lib.sh` and others).
+const SLOW: &str = "KSFT_MACHINE_SLOW";
+
+/// Whether guest code runs slowly: emulated here, or on a KVM whose own processor is emulated, as a machine of ours under
+/// emulation says to everything in it. `said` is the value of [`SLOW`] in our environment.
+fn is_slow(accelerator: Accelerator, said: Option<&OsStr>) -> bool {
+    accelerator == Accelerator::Tcg || said.is_some_and(|value| value == "yes")
+}
+
 /// The environment of every test: small and the same on every host.
 pub fn base_environment() -> Vec<(OsString, OsString)> {
     let base = [
@@ -403,5 +416,18 @@ impl Settings {
                 .collect(),
             _ => Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kvm_is_fast_unless_its_own_machine_is_emulated() {
+        assert!(is_slow(Accelerator::Tcg, None));
+        assert!(!is_slow(Accelerator::Kvm, None));
+        assert!(is_slow(Accelerator::Kvm, Some("yes".as_ref())));
+        assert!(!is_slow(Accelerator::Kvm, Some("no".as_ref())));
     }
 }

@@ -76,7 +76,9 @@ pub fn where_kvm_works<A: AsRef<OsStr>>(
         Place::Inside(kernel) => {
             let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
             command
-                .args(["exec", "--quiet", "--engine", "qemu", "--nested", "--kernel"])
+                .args([
+                    "exec", "--quiet", "--engine", "qemu", "--nested", "--kernel",
+                ])
                 .arg(kernel)
                 .args(["--timeout", AT_MOST, "--timeout-scale", "1"])
                 // Where it is slow it is given more time, by a factor of its own.
