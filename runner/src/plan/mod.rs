@@ -4,6 +4,6 @@ mod boot;
 mod known;
 mod select;
 
-pub use boot::{Boot, BootMethod, image as boot_image};
+pub use boot::{Boot, BootMethod, BootWishes, image as boot_image};
 pub use known::known_files;
-pub use select::{Selected, select};
+pub use select::select;
