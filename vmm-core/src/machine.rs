@@ -62,6 +62,8 @@ pub fn run(config: &VmConfig, descriptors: Descriptors) -> Result<(), Error> {
         announced: Arc::default(),
     };
     signals.events.mark(Mark::ProcessStart);
+    // Every file that the guest has open is one of ours; the table grows cheaply only while there is one thread.
+    ninep::limits::raise_descriptor_limit();
     let requests = Requests::new(descriptors.control.try_clone().map_err(Error::control)?);
     let machine = assemble(config, descriptors, &signals)?;
     signals.events.mark(Mark::VmCreated);

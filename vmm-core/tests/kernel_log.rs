@@ -228,8 +228,9 @@ fn the_log_in_memory_is_what_was_printed() {
         return;
     };
 
-    // Early: the registers are of use, and are not needed.
-    let mut early = machine.dump_after("Command line: ");
+    // Early, long before vmcoreinfo; where the machine was slow to stop, it is not used. The registers are of use, and
+    // are not needed.
+    let mut early = machine.dump_after("] Memory: ");
     early.silence();
     let paging = early.paging();
     for paging in [None, Some(paging)] {

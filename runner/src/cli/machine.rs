@@ -327,7 +327,7 @@ impl Machinery<'_> {
             artifacts: ARTIFACTS,
             fail_fast: rules.fail_fast,
             run_dir: run_dir.path().into(),
-            symbols: None,
+            symbols: plan::names(self.boot.loaded()),
             cancel: cancel.fd().map_err(host("watch for signals"))?,
         })
     }

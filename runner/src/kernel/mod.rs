@@ -21,6 +21,7 @@ mod not_kernel;
 mod payload;
 mod requirements;
 mod scan;
+mod symbols;
 mod unpacked;
 mod vmlinux;
 
@@ -31,5 +32,6 @@ pub use {
     locate::{HostPaths, default_kernel, tree_of},
     modules::{ModuleError, ModuleIndex, load as load_module},
     requirements::{Attachment, check, explain, possible},
+    symbols::Symbols,
     unpacked::unpacked,
 };

@@ -24,7 +24,7 @@ pub struct Vmlinux {
 }
 
 /// Where x86-64 kernels are linked: `__START_KERNEL_map`.
-const KERNEL_MAP: u64 = 0xFFFF_FFFF_8000_0000;
+pub(super) const KERNEL_MAP: u64 = 0xFFFF_FFFF_8000_0000;
 
 /// Begins the version string (`linux_banner` in `init/version-timestamp.c`).
 const BANNER: &[u8] = b"Linux version ";

@@ -2,8 +2,10 @@
 
 mod boot;
 mod known;
+mod names;
 mod select;
 
 pub use boot::{Boot, BootMethod, BootWishes, image as boot_image};
 pub use known::known_files;
+pub use names::names;
 pub use select::select;
