@@ -5,7 +5,7 @@ use crate::machine::{
     Accelerator, Boots, Control, Engine, HostPorts, Inspection, LaunchError, Launched, LogRecord,
     Machine, MachineSpec, Sight, StopReason, Topology, Transport, VcpuState, VmlinuxEntry,
 };
-use reports::{Reports, TerminalOptions};
+use reports::{Reports, Show, TerminalOptions};
 use std::{
     cell::RefCell,
     collections::VecDeque,
@@ -68,6 +68,7 @@ impl Guest {
             root: wire::RootKind::Overlay,
             uptime_us: 1,
             taint: 0,
+            kvm: false,
         }));
         let mut decoder = Decoder::new();
         let mut buffer = [0; 4096];
@@ -237,6 +238,7 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
             transport: Transport::Pci,
             acpi: true,
             shares: vec![],
+            nested: false,
         },
         setup: wire::Setup {
             hostname: "x".into(),
@@ -250,6 +252,8 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
         boot_timeout: Duration::from_secs(1),
         timeout: None,
         output_limit: 1 << 20,
+        output_kept: 1 << 20,
+        passed_on: None,
         artifacts: wire::ArtifactLimits { files: 1, bytes: 1 },
         fail_fast: false,
         run_dir: dir.path().into(),
@@ -262,9 +266,8 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
         asked: Arc::default(),
     };
     let quiet = TerminalOptions {
-        color: false,
-        live: false,
-        verbose: false,
+        show: Show::Nothing,
+        ..TerminalOptions::default()
     };
     let mut reports = Reports::create(dir.path(), quiet).expect("made");
     let tests = [Test {
@@ -279,7 +282,7 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
     }];
     let mut queue = VecDeque::from([0]);
     let ended = Session::launch(&engine, &settings, &mut reports, 1)
-        .and_then(|session| session.run(&tests, &mut queue))
+        .and_then(|mut session| session.run(&tests, &mut queue))
         .expect("reports are written");
     let events = fs::read_to_string(dir.path().join("events.jsonl")).expect("written");
     let result = events.lines().find_map(|line| {

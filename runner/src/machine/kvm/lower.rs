@@ -19,7 +19,7 @@ pub fn lower(spec: &MachineSpec) -> VmConfig {
             cores: spec.cpus.cores,
             threads: spec.cpus.threads,
             numa_nodes: spec.cpus.numa_nodes,
-            nested: false,
+            nested: spec.nested,
         },
         memory: MemoryConfig {
             bytes: spec
@@ -65,6 +65,7 @@ mod tests {
             memory_mib: 641,
             transport: Transport::Pci,
             acpi: true,
+            nested: false,
             shares: vec![ShareSpec {
                 tag: "runner.root".into(),
                 path: "/odd,path".into(),
@@ -91,6 +92,16 @@ mod tests {
                 "shares": [{"tag": "runner.root", "path": "/odd,path"}],
             })
         );
+    }
+
+    #[test]
+    fn a_machine_that_runs_machines_sees_virtualization() {
+        let mut spec = spec();
+        let plain = lower(&spec);
+        spec.nested = true;
+        let nested = lower(&spec);
+        assert!(nested.cpus.nested);
+        assert_eq!(nested.boot.command_line, plain.boot.command_line);
     }
 
     #[test]
