@@ -148,7 +148,12 @@ impl MachineArgs {
         }
 
         let image = plan::boot_image(kernel, cwd)?;
-        let engine = machine::choose(self.engine).map_err(|e| Failure::host(e.to_string()))?;
+        // Virtualization inside is QEMU's to give, however well another engine would do.
+        let choice = match (self.engine, self.nested) {
+            (EngineChoice::Auto, true) => EngineChoice::Qemu,
+            (choice, _) => choice,
+        };
+        let engine = machine::choose(choice).map_err(|e| Failure::host(e.to_string()))?;
         let nesting = match self.nested {
             true => Some(Nesting::find(engine.as_ref()).map_err(|e| Failure::host(e.to_string()))?),
             false => None,
