@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::kernel;
+use common::{Processes, kernel};
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
@@ -201,4 +201,28 @@ fn a_reader_that_goes_away_ends_it() {
     reader.read_exact(&mut some).expect("read");
     drop(reader);
     assert_eq!(child.wait().expect("waited").code(), Some(141));
+}
+
+#[test]
+fn an_interrupted_command_leaves_no_machine() {
+    let Some(mut exec) = exec() else { return };
+    let tmp = tempfile::tempdir().expect("temporary directory");
+    let mut child = exec
+        .args(["-q", "--", "sh", "-c", "echo here; sleep 1000"])
+        .env("TMPDIR", tmp.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("piped"))
+        .read_line(&mut line)
+        .expect("read");
+    assert_eq!(line, "here\n");
+    let processes = Processes::with_tmpdir(tmp.path());
+    assert!(!processes.machines().is_empty());
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it is there");
+    assert_eq!(child.wait().expect("waited").code(), Some(130));
+    processes.assert_gone();
+    assert_eq!(fs::read_dir(tmp.path()).expect("readable").count(), 0);
 }

@@ -63,7 +63,7 @@ mod tests {
         let words = [OsString::from("echo"), OsString::from_vec(vec![b'a', 0xff])];
         let test = command(&words);
         assert_eq!(test.program, Program::Exec(words.to_vec()));
-        assert_eq!(test.id.to_string(), "exec:echo 'a\u{fffd}'");
+        assert_eq!(test.id.to_string(), "exec:echo a\u{fffd}");
         assert_eq!(
             (test.timeout, test.format),
             (None, OutputFormat::ExitStatus)
