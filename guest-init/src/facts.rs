@@ -29,6 +29,15 @@ fn count_list(list: &str) -> Option<u32> {
     u32::try_from(parse_list(list)?.len()).ok()
 }
 
+/// Whether there is a KVM here, and init may use it.
+pub fn has_kvm() -> bool {
+    fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm")
+        .is_ok()
+}
+
 /// `MemTotal` of `/proc/meminfo` in KiB; 0 when it cannot be read.
 pub fn memory_kib() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();

@@ -166,6 +166,7 @@ impl Server {
             root,
             uptime_us: facts::uptime_us(),
             taint: facts::taint(),
+            kvm: facts::has_kvm(),
         }))
     }
 

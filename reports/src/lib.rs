@@ -25,4 +25,4 @@ pub use event::{Event, OutputRef, Record, RunInfo, SubtestResult, TestResult};
 pub use journal::Journal;
 pub use sink::{Reports, render};
 pub use summary::{Finished, Machine, Running, Summary};
-pub use terminal::{Stream, Terminal, TerminalOptions};
+pub use terminal::{Show, Stream, Terminal, TerminalOptions};

@@ -1,6 +1,8 @@
 //! The exit status of the command: public, and what `git bisect run` and CI act on. See `docs/exit-codes.md`.
 
+use crate::dispatch::{CommandEnd, Interrupt};
 use reports::Summary;
+use signal_hook::consts::SIGPIPE;
 use std::process::ExitCode;
 use suites::Outcome;
 
@@ -21,9 +23,27 @@ pub enum Exit {
     Terminated = 143,
 }
 
+/// `runner exec`: the machine died under the command. No convention has it, and `git bisect run` takes it as bad.
+pub const MACHINE_DIED: u8 = 123;
+/// `runner exec`: the time was up, as timeout(1) says it.
+pub const TIMED_OUT: u8 = 124;
+/// `runner exec`: the command could not be started, as a shell says it.
+pub const NOT_STARTED: u8 = 127;
+/// What a shell adds to the number of a signal that ended a command.
+const SIGNALED: i32 = 128;
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
+    }
+}
+
+impl From<Interrupt> for Exit {
+    fn from(interrupt: Interrupt) -> Self {
+        match interrupt {
+            Interrupt::Int => Self::Interrupted,
+            Interrupt::Term => Self::Terminated,
+        }
     }
 }
 
@@ -34,6 +54,37 @@ pub enum BootFailure {
     Bad,
     /// It cannot be judged: exit status 125.
     Skip,
+}
+
+/// The status of `runner exec`, and why, a plain sentence.
+#[must_use]
+pub fn of_command(end: &CommandEnd) -> (u8, String) {
+    let with = |text: String, oops: &Option<String>| match oops {
+        Some(oops) => format!("{text}, and the kernel reported: {oops}"),
+        None => text,
+    };
+    match end {
+        CommandEnd::Exited { status, oops } => (
+            *status,
+            with(format!("the command ended with status {status}"), oops),
+        ),
+        CommandEnd::Signaled { signal, oops } => (
+            u8::try_from(SIGNALED.saturating_add(*signal)).unwrap_or(u8::MAX),
+            with(format!("signal {signal} ended the command"), oops),
+        ),
+        CommandEnd::NotStarted(why) => (NOT_STARTED, why.clone()),
+        CommandEnd::TimedOut(why) => (TIMED_OUT, format!("the command was ended: {why}")),
+        CommandEnd::MachineDied(why) => (MACHINE_DIED, format!("the machine died: {why}")),
+        CommandEnd::Host(why) => (Exit::Host as u8, why.clone()),
+        CommandEnd::OutputClosed => (
+            u8::try_from(SIGNALED + SIGPIPE).expect("a small number"),
+            "standard output was closed".into(),
+        ),
+        CommandEnd::Interrupted(interrupt) => (
+            Exit::from(*interrupt) as u8,
+            "the command was interrupted".into(),
+        ),
+    }
 }
 
 /// The status of a run that came to its own end, and why, a plain sentence.
@@ -85,5 +136,32 @@ pub fn of_run(summary: &Summary, boot_failure: BootFailure, unavailable: u64) ->
             Exit::Good,
             "everything selected passed or was skipped".into(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commands_own_status_is_passed_on_and_ours_are_apart() {
+        let exited = |status| CommandEnd::Exited { status, oops: None };
+        assert_eq!(of_command(&exited(0)).0, 0);
+        assert_eq!(of_command(&exited(255)).0, 255);
+        let signaled = |signal| CommandEnd::Signaled { signal, oops: None };
+        assert_eq!(of_command(&signaled(9)).0, 137);
+        // No signal has that number; a guest may say so.
+        assert_eq!(of_command(&signaled(i32::MAX)).0, 255);
+        assert_eq!(of_command(&CommandEnd::OutputClosed).0, 141);
+        let complained = CommandEnd::Exited {
+            status: 3,
+            oops: Some("BUG: x".into()),
+        };
+        let (status, why) = of_command(&complained);
+        assert_eq!(status, 3);
+        assert_eq!(
+            why,
+            "the command ended with status 3, and the kernel reported: BUG: x"
+        );
     }
 }

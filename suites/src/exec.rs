@@ -1,7 +1,7 @@
 //! Any command as a test.
 
 use crate::{OutputFormat, Program, Test, TestId};
-use std::time::Duration;
+use std::{ffi::OsString, time::Duration};
 
 /// Name of the suite.
 pub(crate) const SUITE: &str = "exec";
@@ -38,9 +38,37 @@ pub(crate) fn test(words: &[String]) -> Test {
     }
 }
 
+/// A command that is run for its own sake: its exit status alone counts, and it may take as long as it likes.
+#[must_use]
+pub fn command(words: &[OsString]) -> Test {
+    let names: Vec<String> = words
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    Test {
+        program: Program::Exec(words.to_vec()),
+        timeout: None,
+        format: OutputFormat::ExitStatus,
+        ..test(&names)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_commands_words_stay_what_they_are() {
+        use std::os::unix::ffi::OsStringExt;
+        let words = [OsString::from("echo"), OsString::from_vec(vec![b'a', 0xff])];
+        let test = command(&words);
+        assert_eq!(test.program, Program::Exec(words.to_vec()));
+        assert_eq!(test.id.to_string(), "exec:echo a\u{fffd}");
+        assert_eq!(
+            (test.timeout, test.format),
+            (None, OutputFormat::ExitStatus)
+        );
+    }
 
     #[test]
     fn a_name_is_one_line_and_its_words_can_be_told_apart() {

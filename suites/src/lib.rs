@@ -4,7 +4,7 @@
 //! claims; the verdict is made by the command from that and from everything else it knows.
 #![forbid(unsafe_code)]
 
-mod exec;
+pub mod exec;
 mod filter;
 mod id;
 pub mod kselftest;

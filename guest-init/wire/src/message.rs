@@ -98,6 +98,8 @@ pub struct Ready {
     pub uptime_us: u64,
     /// `/proc/sys/kernel/tainted`.
     pub taint: u64,
+    /// Whether there is a `/dev/kvm` that can be opened.
+    pub kvm: bool,
 }
 
 /// What the root file system of the guest is.

@@ -9,4 +9,4 @@ mod style;
 mod view;
 
 pub use streamed::Stream;
-pub use view::{Terminal, TerminalOptions};
+pub use view::{Show, Terminal, TerminalOptions};

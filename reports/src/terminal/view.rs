@@ -25,6 +25,20 @@ pub struct TerminalOptions {
     pub live: bool,
     /// Show machines and tests as they start, and the tests' output as it comes.
     pub verbose: bool,
+    /// How much of the run to show.
+    pub show: Show,
+}
+
+/// How much of a run a terminal shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Show {
+    /// All of it.
+    #[default]
+    Run,
+    /// What tests what, and warnings: the rest is somebody else's to tell.
+    Beginning,
+    /// Nothing.
+    Nothing,
 }
 
 /// The terminal report, on standard error. Nothing that a machine wrote reaches the terminal as a control character.
@@ -105,6 +119,11 @@ impl Terminal {
 
     fn lines(&mut self, event: &Event, summary: &Summary) -> Vec<String> {
         let style = self.style;
+        match (self.options.show, event) {
+            (Show::Nothing, _) => return vec![],
+            (Show::Beginning, Event::RunStarted(_) | Event::Warning { .. }) | (Show::Run, _) => {}
+            (Show::Beginning, _) => return vec![],
+        }
         match event {
             Event::RunStarted(run) => vec![terminal_line(&run.headline())],
             Event::Warning { text } => {

@@ -1,6 +1,6 @@
 //! `runner list`.
 
-use super::{Failure, args::SelectArgs, test::cache_dir};
+use super::{Failure, args::SelectArgs, machine::cache_dir};
 use crate::{
     dispatch::{Cancel, Interrupt},
     exit::Exit,

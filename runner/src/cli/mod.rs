@@ -2,13 +2,15 @@
 
 mod args;
 mod cpus;
+mod exec;
 mod list;
+mod machine;
 mod report;
 mod test;
 
 pub use args::SelectArgs;
 
-use crate::{exit::Exit, machine};
+use crate::exit::Exit;
 use clap::{Parser, Subcommand, error::ErrorKind};
 use std::process::ExitCode;
 
@@ -35,14 +37,16 @@ Exit status:
 enum Command {
     /// Run test suites on a kernel
     Test(Box<test::TestArgs>),
+    /// Run one command on a kernel, for its output and exit status
+    Exec(Box<exec::ExecArgs>),
     /// Print what a selection means, without booting
     List(list::ListArgs),
     /// Write junit.xml and results.json anew from the events of a run that was killed
     Report(report::ReportArgs),
     #[command(name = "__child", hide = true)]
-    Child(machine::ChildArgs),
+    Child(crate::machine::ChildArgs),
     #[command(name = "__machine", hide = true)]
-    Machine(machine::MachineArgs),
+    Machine(crate::machine::RunMachineArgs),
 }
 
 /// Parses the command line and does what it says.
@@ -59,14 +63,15 @@ pub fn main() -> ExitCode {
         }
     };
     let result = match cli.command {
-        Command::Child(args) => return machine::run_child(&args),
-        Command::Machine(args) => return machine::run_machine(&args),
-        Command::Test(args) => test::run(&args),
-        Command::List(args) => list::run(&args),
-        Command::Report(args) => report::run(&args),
+        Command::Child(args) => return crate::machine::run_child(&args),
+        Command::Machine(args) => return crate::machine::run_machine(&args),
+        Command::Exec(args) => exec::run(&args),
+        Command::Test(args) => test::run(&args).map(ExitCode::from),
+        Command::List(args) => list::run(&args).map(ExitCode::from),
+        Command::Report(args) => report::run(&args).map(ExitCode::from),
     };
     match result {
-        Ok(exit) => exit.into(),
+        Ok(exit) => exit,
         Err(failure) => {
             eprintln!("runner: {}", failure.message);
             failure.exit.into()

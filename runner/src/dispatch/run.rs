@@ -135,7 +135,7 @@ fn machines(
             break;
         }
         let ended = Session::launch(engine, settings, reports, number)
-            .and_then(|session| session.run(tests, queue));
+            .and_then(|mut session| session.run(tests, queue));
         match ended {
             Ok(Ended::Completed) => break,
             Ok(Ended::MachineLost { useful: true, .. }) => useless = 0,

@@ -1,6 +1,6 @@
 //! What a run needs of the kernel, option by option, and what to say of those that are missing.
 
-use crate::machine::Transport;
+use crate::machine::{Nesting, Transport};
 
 use super::{
     config::{KernelConfig, Setting},
@@ -32,8 +32,21 @@ pub struct Need {
     pub fatal: bool,
     /// What it is for, or what is lost without it.
     pub why: &'static str,
-    /// The one that needs it, unless all do.
-    pub only: Option<Attachment>,
+    /// Which machines need it.
+    pub of: Of,
+}
+
+/// Which machines need something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// All.
+    Every,
+    /// Those whose kernel comes to its devices in this way.
+    Attached(Attachment),
+    /// Those with machines inside, whoever's virtualization it is.
+    Nested,
+    /// Those with machines inside that this virtualization runs.
+    Nesting(Nesting),
 }
 
 const fn fatal(symbol: &'static str, parents: &'static [&'static str], why: &'static str) -> Need {
@@ -43,7 +56,7 @@ const fn fatal(symbol: &'static str, parents: &'static [&'static str], why: &'st
         module: None,
         fatal: true,
         why,
-        only: None,
+        of: Of::Every,
     }
 }
 
@@ -66,11 +79,21 @@ impl Need {
         }
     }
 
-    const fn only(self, attachment: Attachment) -> Self {
-        Self {
-            only: Some(attachment),
-            ..self
+    const fn of(self, of: Of) -> Self {
+        Self { of, ..self }
+    }
+
+    fn concerns(&self, attachment: Attachment, nesting: Option<Nesting>) -> bool {
+        match self.of {
+            Of::Every => true,
+            Of::Attached(only) => only == attachment,
+            Of::Nested => nesting.is_some(),
+            Of::Nesting(only) => nesting == Some(only),
         }
+    }
+
+    fn is_for_nesting(&self) -> bool {
+        matches!(self.of, Of::Nested | Of::Nesting(_))
     }
 }
 
@@ -93,27 +116,27 @@ pub const NEEDS: &[Need] = &[
         "the machine's devices are virtio devices on PCI",
     )
     .or_module("virtio_pci")
-    .only(Attachment::Pci),
+    .of(Of::Attached(Attachment::Pci)),
     fatal(
         "VIRTIO_MMIO",
         &["VIRTIO_MENU"],
         "the machine's devices are memory-mapped virtio devices",
     )
     .or_module("virtio_mmio")
-    .only(Attachment::MmioByAcpi),
+    .of(Of::Attached(Attachment::MmioByAcpi)),
     // As a module it would not see the devices that the kernel command line names.
     fatal(
         "VIRTIO_MMIO",
         &["VIRTIO_MENU"],
         "the machine's devices are memory-mapped virtio devices",
     )
-    .only(Attachment::MmioByCommandLine),
+    .of(Of::Attached(Attachment::MmioByCommandLine)),
     fatal(
         "VIRTIO_MMIO_CMDLINE_DEVICES",
         &["VIRTIO_MENU", "VIRTIO_MMIO"],
         "the machine's memory-mapped devices are named on the command line",
     )
-    .only(Attachment::MmioByCommandLine),
+    .of(Of::Attached(Attachment::MmioByCommandLine)),
     fatal(
         "VIRTIO_CONSOLE",
         &["TTY", "VIRTIO_MENU"],
@@ -132,6 +155,27 @@ pub const NEEDS: &[Need] = &[
         "the host's files reach the guest over it",
     )
     .or_module("9p"),
+    fatal(
+        "KVM",
+        &["VIRTUALIZATION"],
+        "with --nested the guest is to run machines",
+    )
+    .or_module("kvm")
+    .of(Of::Nested),
+    fatal(
+        "KVM_AMD",
+        &["VIRTUALIZATION", "KVM", "CPU_SUP_AMD"],
+        "it drives the virtualization of the machine's processor, which is AMD's",
+    )
+    .or_module("kvm_amd")
+    .of(Of::Nesting(Nesting::Svm)),
+    fatal(
+        "KVM_INTEL",
+        &["VIRTUALIZATION", "KVM", "CPU_SUP_INTEL"],
+        "it drives the virtualization of the machine's processor, which is Intel's",
+    )
+    .or_module("kvm_intel")
+    .of(Of::Nesting(Nesting::Vmx)),
     degrades(
         "OVERLAY_FS",
         &[],
@@ -215,7 +259,7 @@ impl Needs {
     }
 }
 
-/// Compares [`NEEDS`] with a kernel that comes to its devices in one way.
+/// Compares [`NEEDS`] with a kernel that comes to its devices in one way, and that may be given virtualization.
 ///
 /// Without a configuration, what `modules.builtin` and the module files say counts, and all else is taken to be there.
 #[must_use]
@@ -223,6 +267,7 @@ pub fn check(
     config: Option<&KernelConfig>,
     modules: Option<&ModuleIndex>,
     attachment: Attachment,
+    nesting: Option<Nesting>,
 ) -> Needs {
     let mut needs = Needs {
         modules_to_load: Vec::new(),
@@ -230,7 +275,7 @@ pub fn check(
     };
     for need in NEEDS
         .iter()
-        .filter(|need| need.only.is_none_or(|only| only == attachment))
+        .filter(|need| need.concerns(attachment, nesting))
     {
         match state(need, config, modules) {
             Ok(None) => {}
@@ -261,7 +306,7 @@ pub fn possible(
         (config.is_some() || attachment == Attachment::Pci)
             && NEEDS
                 .iter()
-                .filter(|need| need.only == Some(attachment))
+                .filter(|need| need.of == Of::Attached(attachment))
                 .all(|need| state(need, config, modules).is_ok())
     };
     [(Attachment::Pci, Transport::Pci), (mmio, Transport::Mmio)]
@@ -307,9 +352,11 @@ pub fn explain(
         return None;
     }
     let mut text = String::new();
-    let (fatal, degrading): (Vec<_>, Vec<_>) = missing.iter().partition(|m| m.need.fatal);
+    let (nested, others): (Vec<_>, Vec<_>) = missing.iter().partition(|m| m.need.is_for_nesting());
+    let (fatal, degrading): (Vec<_>, Vec<_>) = others.into_iter().partition(|m| m.need.fatal);
     for (lines, heading) in [
         (fatal, "this kernel lacks what every run needs"),
+        (nested, "this kernel lacks what --nested needs"),
         (degrading, "this kernel lacks what some tests need"),
     ] {
         if lines.is_empty() {

@@ -19,6 +19,8 @@ pub enum Platform {
         accelerator: Accelerator,
         /// How virtio devices are attached.
         transport: Transport,
+        /// Whether machines run inside it.
+        nested: bool,
     },
 }
 
@@ -79,6 +81,11 @@ const NO_CONTROLLER: (&str, &str) = (
     "there is no keyboard controller to reset by: three seconds saved after a panic",
 );
 
+const ONE_CLOCK: (&str, &str) = (
+    "tsc=reliable",
+    "emulation can be too slow for the check that the CPUs' counters agree, which they do; KVM's clocks need them",
+);
+
 const NO_TIMER_CHECK: (&str, &str) = (
     "no_timer_check",
     "emulation can be too slow for the timer interrupt check; KVM guests skip it themselves",
@@ -99,6 +106,7 @@ impl CommandLine {
             Platform::Qemu {
                 accelerator,
                 transport,
+                nested,
             } => {
                 table.push(TALKATIVE);
                 table.extend(NO_KEYBOARD);
@@ -107,6 +115,9 @@ impl CommandLine {
                 }
                 if accelerator == Accelerator::Tcg {
                     table.push(NO_TIMER_CHECK);
+                }
+                if accelerator == Accelerator::Tcg && nested {
+                    table.push(ONE_CLOCK);
                 }
             }
         }
@@ -147,6 +158,7 @@ mod tests {
                 platforms.push(Platform::Qemu {
                     accelerator,
                     transport,
+                    nested: false,
                 });
             }
         }
@@ -163,6 +175,20 @@ mod tests {
             ] {
                 assert!(!line.contains(word), "{word} in {line}");
             }
+        }
+    }
+
+    #[test]
+    fn only_an_emulated_machine_with_machines_inside_is_told_to_trust_its_clock() {
+        for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
+            let platform = Platform::Qemu {
+                accelerator,
+                transport: Transport::Pci,
+                nested: true,
+            };
+            let line = CommandLine::new(platform, &[]).to_string();
+            let told = line.contains("tsc=reliable");
+            assert_eq!(told, accelerator == Accelerator::Tcg, "{line}");
         }
     }
 

@@ -7,6 +7,7 @@ mod choose;
 mod cmdline;
 mod engine;
 mod kvm;
+mod nesting;
 pub mod qemu;
 mod spec;
 
@@ -17,6 +18,7 @@ pub use engine::{
     Accelerator, Boots, Control, Engine, HostPorts, LaunchError, Launched, Machine, Sight,
     StopReason, VmlinuxEntry,
 };
-pub use kvm::{MachineArgs, run_machine};
+pub use kvm::{RunMachineArgs, run_machine};
+pub use nesting::Nesting;
 pub use spec::{MachineSpec, ShareSpec, Topology, Transport};
 pub use vmm_core::control::{Inspection, LogRecord, VcpuState};

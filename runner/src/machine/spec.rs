@@ -21,6 +21,8 @@ pub struct MachineSpec {
     pub acpi: bool,
     /// Host directories to show read-only over 9P; the first is the root.
     pub shares: Vec<ShareSpec>,
+    /// Whether the guest gets hardware virtualization of its own.
+    pub nested: bool,
 }
 
 /// The virtual CPUs and how they are told to belong together.

@@ -4,7 +4,7 @@ use crate::{
     cli::Failure,
     error_chain,
     kernel::{self, Attachment, KernelConfig, KernelImage, ModuleIndex},
-    machine::{Boots, Transport, VmlinuxEntry},
+    machine::{Boots, Nesting, Transport, VmlinuxEntry},
 };
 use std::path::{Path, PathBuf};
 
@@ -60,14 +60,25 @@ pub fn image(named: Option<&Path>, cwd: &Path) -> Result<KernelImage, Failure> {
     KernelImage::open(&path).map_err(|e| Failure::cannot_judge(error_chain(&e)))
 }
 
+/// What the command line asks of a boot.
+pub struct BootWishes<'a> {
+    /// Modules beside those that it takes to run tests.
+    pub modules: &'a [String],
+    /// The bus of the devices, unless the kernel is to decide.
+    pub transport: Option<Transport>,
+    /// What the engine does with kernels.
+    pub boots: Boots,
+    /// Whether the host unpacks a bzImage.
+    pub unpack: bool,
+    /// Whose virtualization the guest is to drive, if any.
+    pub nesting: Option<Nesting>,
+}
+
 impl Boot {
-    /// Looks at the kernel's configuration and collects the modules it takes to run tests, and `extra` ones.
+    /// Looks at the kernel's configuration and collects the modules that it takes to do as `wishes` say.
     pub fn prepare(
         image: KernelImage,
-        extra: &[String],
-        wanted: Option<Transport>,
-        boots: Boots,
-        unpack: bool,
+        wishes: &BootWishes<'_>,
         cache_dir: Option<&Path>,
     ) -> Result<Self, Failure> {
         let tree = kernel::tree_of(&image.path);
@@ -75,12 +86,12 @@ impl Boot {
         let index = ModuleIndex::find(&image, tree.as_deref());
         let (config, index) = (config.as_ref(), index.as_ref());
         let acpi = config.is_none_or(|config| config.is_on("ACPI"));
-        let mmio = if boots.mmio_by_acpi && acpi {
+        let mmio = if wishes.boots.mmio_by_acpi && acpi {
             Attachment::MmioByAcpi
         } else {
             Attachment::MmioByCommandLine
         };
-        let transport = wanted.unwrap_or_else(|| {
+        let transport = wishes.transport.unwrap_or_else(|| {
             let possible = kernel::possible(config, index, mmio);
             possible.first().copied().unwrap_or(Transport::Pci)
         });
@@ -88,8 +99,8 @@ impl Boot {
             Transport::Pci => Attachment::Pci,
             Transport::Mmio => mmio,
         };
-        let needs = kernel::check(config, index, attachment);
-        let by_pvh = boots.vmlinux == VmlinuxEntry::Pvh;
+        let needs = kernel::check(config, index, attachment, wishes.nesting);
+        let by_pvh = wishes.boots.vmlinux == VmlinuxEntry::Pvh;
         if matches!(&image.format, kernel::Format::Vmlinux(vmlinux) if by_pvh && !vmlinux.pvh) {
             return Err(Failure::cannot_judge(format!(
                 "{} has no PVH entry, by which QEMU boots a vmlinux: name the bzImage of the same build, or set CONFIG_PVH=y",
@@ -108,7 +119,7 @@ impl Boot {
             .modules_to_load
             .iter()
             .copied()
-            .chain(extra.iter().map(String::as_str))
+            .chain(wishes.modules.iter().map(String::as_str))
             .collect();
         let modules = match index {
             Some(index) => load(index, &names)?,
@@ -123,7 +134,7 @@ impl Boot {
         };
         let initramfs =
             kernel::build_initramfs(INIT, &modules).map_err(|e| Failure::host(error_chain(&e)))?;
-        let unpacked = if unpack {
+        let unpacked = if wishes.unpack {
             let pvh = by_pvh.then(|| config.is_some_and(|config| config.is_on("PVH")));
             kernel::unpacked(&image, pvh, cache_dir)
         } else {
@@ -140,7 +151,7 @@ impl Boot {
             unpacked,
             transport,
             acpi,
-            entry: boots.vmlinux,
+            entry: wishes.boots.vmlinux,
             initramfs,
             warning,
             slowness,

@@ -66,6 +66,7 @@ impl<'a> Session<'a> {
             tests_done: 0,
             taint: 0,
             seen: Seen::default(),
+            finished: None,
         };
         // It waits in the socket until init comes for it.
         if let Err(error) = session
@@ -85,7 +86,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When reports or outputs cannot be written. The running test then still gets an event.
     pub fn run(
-        mut self,
+        &mut self,
         tests: &[Test],
         queue: &mut VecDeque<usize>,
     ) -> Result<Ended, SessionError> {

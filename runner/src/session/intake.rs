@@ -172,6 +172,9 @@ impl Session<'_> {
                 text: format!("{cpus} of {asked} CPUs came online"),
             })?;
         }
+        if self.settings.spec.nested && !ready.kvm {
+            return Err(SessionError::NoKvm);
+        }
         self.taint = ready.taint;
         let boot_ms = millis(self.launched.elapsed());
         self.reports.emit(Event::MachineReady {
@@ -196,6 +199,12 @@ impl Session<'_> {
             Stream::Stderr => &mut running.files.stderr,
         };
         file.write(data).map_err(io_error(WRITE_OUTPUT))?;
+        if let Some(passed_on) = &self.settings.passed_on {
+            passed_on.write(stream, data, self.settings.cancel.as_fd())?;
+            // However long the reader took: meanwhile init was not listened to.
+            running.watchdog.sign_of_life(Instant::now());
+            return Ok(());
+        }
         let shown = match stream {
             Stream::Stdout => reports::Stream::Stdout,
             Stream::Stderr => reports::Stream::Stderr,

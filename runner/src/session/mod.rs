@@ -8,6 +8,7 @@ mod klog;
 mod link;
 mod look;
 mod outcome;
+mod pass_on;
 mod settings;
 mod splat;
 mod stall;
@@ -19,6 +20,9 @@ mod tests;
 mod triage;
 mod watchdog;
 
+pub use pass_on::PassOn;
 pub use settings::Settings;
 pub use stall::Symbols;
-pub use state::{Ended, Session, SessionError};
+pub use state::{Ended, Finished, Session, SessionError};
+#[cfg(test)]
+pub use triage::Verdict;

@@ -1,7 +1,7 @@
 //! The end of a test: its last evidence, its verdict, its event.
 
 use super::{
-    state::{Running, Session, SessionError, State},
+    state::{Finished, Running, Session, SessionError, State},
     taint,
     triage::{self, Evidence, TestEnd, Verdict, signal_name},
 };
@@ -41,6 +41,11 @@ impl Session<'_> {
             TestEnd::Ended(ended) => Some(*ended),
             _ => None,
         };
+        self.finished = Some(Finished {
+            status: ended.map(|ended| ended.status.clone()),
+            verdict: verdict.clone(),
+            oops: findings.oops.clone(),
+        });
         let dropped = ended.map_or([0, 0], |ended| ended.dropped);
         let [stdout, stderr, kernel_log] = files.references(dropped);
         let artifacts = files.artifacts();

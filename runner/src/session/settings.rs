@@ -1,6 +1,6 @@
 //! What is the same for every machine of a run.
 
-use super::stall::Symbols;
+use super::{pass_on::PassOn, stall::Symbols};
 use crate::machine::MachineSpec;
 use reports::OutputRef;
 use std::{ffi::OsString, os::unix::net::UnixStream, path::PathBuf, time::Duration};
@@ -27,8 +27,12 @@ pub struct Settings {
     pub boot_timeout: Duration,
     /// Limit that replaces every test's own, unscaled.
     pub timeout: Option<Duration>,
-    /// Bytes kept of each stream of a test.
+    /// Bytes of each stream of a test that the guest passes on.
     pub output_limit: u64,
+    /// Bytes of each stream that are kept in the output directory.
+    pub output_kept: u64,
+    /// Where a command's output goes as it comes, if not to the reports.
+    pub passed_on: Option<PassOn>,
     /// What a test may leave.
     pub artifacts: wire::ArtifactLimits,
     /// Whether the first test that is not good ends the run.

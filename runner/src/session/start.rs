@@ -35,7 +35,7 @@ impl Session<'_> {
         let files = TestFiles::create(
             &settings.run_dir,
             &test.id,
-            settings.output_limit,
+            settings.output_kept,
             settings.artifacts,
         )
         .map_err(io_error("make the directory of a test"))?;

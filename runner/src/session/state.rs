@@ -7,6 +7,7 @@ use super::{
     link::{Link, LinkError},
     look::Seen,
     settings::Settings,
+    triage::Verdict,
     watchdog::Watchdog,
 };
 use crate::machine::{LaunchError, Machine};
@@ -17,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 use suites::{Test, ktap::Parser};
-use wire::TestEnded;
+use wire::{ExitStatus, TestEnded};
 
 /// Why a session is over.
 #[derive(Debug)]
@@ -50,6 +51,15 @@ pub enum SessionError {
     /// A report cannot be written.
     #[error(transparent)]
     Report(#[from] reports::ReportError),
+    /// `--nested`, and the guest has no KVM although its kernel should.
+    #[error(
+        "the machine has no /dev/kvm although it was given virtualization (--nested); why may be among the warnings and in \
+         console.log and kernel.log"
+    )]
+    NoKvm,
+    /// Nobody reads what a command prints any more.
+    #[error("standard output was closed")]
+    OutputClosed,
     /// A file of the output directory cannot be written, or waiting failed.
     #[error("cannot {action}")]
     Io {
@@ -112,6 +122,19 @@ pub struct Session<'a> {
     pub taint: u64,
     /// What was seen of the guest from outside.
     pub seen: Seen,
+    /// The latest test that is over.
+    pub finished: Option<Finished>,
+}
+
+/// How a test ended, in the guest's words and by our verdict.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// How its process ended, if init said so.
+    pub status: Option<ExitStatus>,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// What the kernel complained about while it ran.
+    pub oops: Option<String>,
 }
 
 /// What can go wrong while messages are taken in.

@@ -68,6 +68,7 @@ impl Guest {
             root: wire::RootKind::Overlay,
             uptime_us: 1,
             taint: 0,
+            kvm: false,
         }));
         let mut decoder = Decoder::new();
         let mut buffer = [0; 4096];
@@ -236,6 +237,7 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
             memory_mib: 64,
             transport: Transport::Pci,
             acpi: true,
+            nested: false,
             shares: vec![],
         },
         setup: wire::Setup {
@@ -250,6 +252,8 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
         boot_timeout: Duration::from_secs(1),
         timeout: None,
         output_limit: 1 << 20,
+        output_kept: 1 << 20,
+        passed_on: None,
         artifacts: wire::ArtifactLimits { files: 1, bytes: 1 },
         fail_fast: false,
         run_dir: dir.path().into(),
@@ -265,6 +269,7 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
         color: false,
         live: false,
         verbose: false,
+        show: reports::Show::Nothing,
     };
     let mut reports = Reports::create(dir.path(), quiet).expect("made");
     let tests = [Test {

@@ -10,6 +10,7 @@
 
 mod finished;
 mod junit;
+pub mod nested;
 mod processes;
 mod run;
 

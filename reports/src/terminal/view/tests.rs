@@ -139,3 +139,25 @@ fn a_reader_that_is_gone_stops_nothing() {
         terminal.apply(record, &Summary::of(&records));
     }
 }
+
+#[test]
+fn a_run_that_somebody_else_tells_of_shows_its_beginning_or_nothing() {
+    let only = |show| {
+        shown(TerminalOptions {
+            show,
+            ..TerminalOptions::default()
+        })
+    };
+    let whole = only(Show::Run);
+    let beginning = only(Show::Beginning);
+    assert!(beginning.starts_with("runner "), "{beginning}");
+    assert!(beginning.contains("WARNING "), "{beginning}");
+    assert!(whole.starts_with(beginning.lines().next().expect("a line")));
+    for line in beginning.lines() {
+        assert!(whole.contains(line), "{line}");
+    }
+    for word in ["PASS", "Summary", "exit status"] {
+        assert!(whole.contains(word) && !beginning.contains(word), "{word}");
+    }
+    assert_eq!(only(Show::Nothing), "");
+}

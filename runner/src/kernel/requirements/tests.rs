@@ -54,7 +54,7 @@ fn a_kernel_with_everything_built_in_needs_nothing() {
         Attachment::MmioByAcpi,
         Attachment::MmioByCommandLine,
     ] {
-        let needs = check(Some(&config), None, attachment);
+        let needs = check(Some(&config), None, attachment, None);
         assert_eq!(missing(&needs), []);
         assert!(needs.can_run() && needs.modules_to_load.is_empty());
         let transports = possible(Some(&config), None, Attachment::MmioByAcpi);
@@ -67,7 +67,7 @@ fn a_kernel_with_everything_built_in_needs_nothing() {
 fn a_module_serves_where_its_file_is_there_and_only_there() {
     let config = config("CONFIG_9P_FS=m\nCONFIG_OVERLAY_FS=m\nCONFIG_VIRTIO_CONSOLE=m\n");
     let (_dir, index) = index(&["9p", "virtio-console"], None);
-    let needs = check(Some(&config), Some(&index), Attachment::Pci);
+    let needs = check(Some(&config), Some(&index), Attachment::Pci, None);
     assert_eq!(needs.modules_to_load, ["virtio_console", "9p"]);
     assert_eq!(
         missing(&needs),
@@ -75,7 +75,7 @@ fn a_module_serves_where_its_file_is_there_and_only_there() {
     );
     assert!(needs.can_run());
 
-    let needs = check(Some(&config), None, Attachment::Pci);
+    let needs = check(Some(&config), None, Attachment::Pci, None);
     assert!(!needs.can_run());
     let text = explain(&needs.missing, Some(&config), None).unwrap();
     assert!(
@@ -86,15 +86,39 @@ fn a_module_serves_where_its_file_is_there_and_only_there() {
 }
 
 #[test]
+fn what_machines_inside_take_is_asked_for_with_nesting_alone() {
+    let modular = config("CONFIG_KVM=m\nCONFIG_KVM_AMD=m\n# CONFIG_KVM_INTEL is not set\n");
+    let (_dir, index) = index(&["kvm", "kvm-amd"], None);
+    let load = |nesting| check(Some(&modular), Some(&index), Attachment::Pci, nesting);
+    assert_eq!(load(None).modules_to_load, [""; 0]);
+    assert_eq!(missing(&load(None)), []);
+    let amd = load(Some(Nesting::Svm));
+    assert_eq!(amd.modules_to_load, ["kvm", "kvm_amd"]);
+    assert_eq!(missing(&amd), []);
+    let intel = load(Some(Nesting::Vmx));
+    assert_eq!(missing(&intel), [("KVM_INTEL", Cause::Off)]);
+    assert!(!intel.can_run());
+    let text = explain(&intel.missing, Some(&modular), Some(&index)).unwrap();
+    assert!(
+        text.starts_with("this kernel lacks what --nested needs (its configuration: test):\n  CONFIG_KVM_INTEL is not set: "),
+        "{text}"
+    );
+    assert!(
+        text.contains("scripts/config -e KVM -e KVM_INTEL\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn transports_are_asked_for_one_by_one() {
     let no_mmio = config("# CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES is not set\n");
-    let needs = check(Some(&no_mmio), None, Attachment::Pci);
+    let needs = check(Some(&no_mmio), None, Attachment::Pci, None);
     assert!(needs.can_run());
     let by_line = possible(Some(&no_mmio), None, Attachment::MmioByCommandLine);
     assert_eq!(by_line, [Transport::Pci]);
     let by_acpi = possible(Some(&no_mmio), None, Attachment::MmioByAcpi);
     assert_eq!(by_acpi, [Transport::Pci, Transport::Mmio]);
-    let needs = check(Some(&no_mmio), None, Attachment::MmioByCommandLine);
+    let needs = check(Some(&no_mmio), None, Attachment::MmioByCommandLine, None);
     assert_eq!(
         missing(&needs),
         [("VIRTIO_MMIO_CMDLINE_DEVICES", Cause::Off)]
@@ -109,16 +133,21 @@ fn transports_are_asked_for_one_by_one() {
     // A module would come too late to read the command line.
     let modular = config("CONFIG_VIRTIO_MMIO=m\n");
     let (_dir, index) = index(&["virtio_mmio"], None);
-    let needs = check(Some(&modular), Some(&index), Attachment::MmioByCommandLine);
+    let needs = check(
+        Some(&modular),
+        Some(&index),
+        Attachment::MmioByCommandLine,
+        None,
+    );
     assert_eq!(missing(&needs), [("VIRTIO_MMIO", Cause::OnlyModule)]);
-    let needs = check(Some(&modular), Some(&index), Attachment::MmioByAcpi);
+    let needs = check(Some(&modular), Some(&index), Attachment::MmioByAcpi, None);
     assert_eq!(needs.modules_to_load, ["virtio_mmio"]);
     assert!(needs.can_run());
 }
 
 #[test]
 fn without_configuration_the_modules_are_asked() {
-    let needs = check(None, None, Attachment::Pci);
+    let needs = check(None, None, Attachment::Pci, None);
     assert_eq!(missing(&needs), []);
     assert_eq!(
         possible(None, None, Attachment::MmioByAcpi),
@@ -126,13 +155,13 @@ fn without_configuration_the_modules_are_asked() {
     );
 
     let (_dir, unlisted) = index(&["9p"], None);
-    let needs = check(None, Some(&unlisted), Attachment::Pci);
+    let needs = check(None, Some(&unlisted), Attachment::Pci, None);
     assert_eq!(needs.modules_to_load, ["9p"]);
     assert_eq!(missing(&needs), []);
 
     let builtin = ["virtio_pci", "9pnet_virtio", "binfmt_script", "overlay"];
     let (_dir, listed) = index(&["9p"], Some(&builtin));
-    let needs = check(None, Some(&listed), Attachment::Pci);
+    let needs = check(None, Some(&listed), Attachment::Pci, None);
     assert_eq!(needs.modules_to_load, ["9p"]);
     assert_eq!(
         missing(&needs),
@@ -151,7 +180,7 @@ fn what_is_missing_is_explained_with_lines_to_paste() {
         "# CONFIG_9P_FS is not set\n# CONFIG_NET_9P is not set\n# CONFIG_NET_9P_VIRTIO is not set\n\
          # CONFIG_OVERLAY_FS is not set\n",
     );
-    let needs = check(Some(&config), None, Attachment::Pci);
+    let needs = check(Some(&config), None, Attachment::Pci, None);
     let text = explain(&needs.missing, Some(&config), None).unwrap();
     assert_eq!(
         text,
@@ -182,14 +211,14 @@ fn real_kernels_can_run_tests() {
         let image = KernelImage::open(&path).unwrap();
         let config = KernelConfig::find(&image, None, None);
         let modules = ModuleIndex::find(&image, None);
-        let needs = check(config.as_ref(), modules.as_ref(), Attachment::Pci);
+        let needs = check(config.as_ref(), modules.as_ref(), Attachment::Pci, None);
         let text = explain(&needs.missing, config.as_ref(), modules.as_ref());
         assert!(needs.can_run(), "{}", text.unwrap_or_default());
         assert_eq!(text, None);
 
         // The modules say the same as the configuration.
         if let Some(modules) = &modules {
-            let guessed = check(None, Some(modules), Attachment::Pci);
+            let guessed = check(None, Some(modules), Attachment::Pci, None);
             assert_eq!(guessed.modules_to_load, needs.modules_to_load);
             assert_eq!(guessed.missing, []);
         }
@@ -222,7 +251,7 @@ fn the_advice_makes_the_smallest_kernel_one_that_can_run_tests() {
         };
         make(&tree, out.path(), "tinyconfig");
         let tiny = read();
-        let needs = check(Some(&tiny), None, attachment);
+        let needs = check(Some(&tiny), None, attachment, None);
         assert!(!needs.can_run());
         let text = explain(&needs.missing, Some(&tiny), None).unwrap();
         println!("{text}");
@@ -240,7 +269,7 @@ fn the_advice_makes_the_smallest_kernel_one_that_can_run_tests() {
             .unwrap();
         assert!(configured.success());
         make(&tree, out.path(), "olddefconfig");
-        let needs = check(Some(&read()), None, attachment);
+        let needs = check(Some(&read()), None, attachment, None);
         assert_eq!(missing(&needs), []);
     }
 }

@@ -19,7 +19,7 @@ pub fn lower(spec: &MachineSpec) -> VmConfig {
             cores: spec.cpus.cores,
             threads: spec.cpus.threads,
             numa_nodes: spec.cpus.numa_nodes,
-            nested: false,
+            nested: spec.nested,
         },
         memory: MemoryConfig {
             bytes: spec
@@ -65,6 +65,7 @@ mod tests {
             memory_mib: 641,
             transport: Transport::Pci,
             acpi: true,
+            nested: false,
             shares: vec![ShareSpec {
                 tag: "runner.root".into(),
                 path: "/odd,path".into(),

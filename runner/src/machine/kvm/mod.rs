@@ -10,4 +10,4 @@ mod process;
 mod watched;
 
 pub use engine::Kvm;
-pub use process::{MachineArgs, run_machine};
+pub use process::{RunMachineArgs, run_machine};

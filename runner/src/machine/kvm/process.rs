@@ -10,7 +10,7 @@ use std::{
 
 /// Arguments of the hidden subcommand. Everything else comes over the control socket, its standard input.
 #[derive(Debug, clap::Args)]
-pub struct MachineArgs {
+pub struct RunMachineArgs {
     /// Process that must still be our parent.
     #[arg(long)]
     parent: i32,
@@ -37,7 +37,7 @@ pub fn machine_command() -> Command {
 
 /// Runs the hidden subcommand: one machine from its making to its end.
 #[must_use]
-pub fn run_machine(args: &MachineArgs) -> ExitCode {
+pub fn run_machine(args: &RunMachineArgs) -> ExitCode {
     if let Err(code) = bind_to(args.parent) {
         return code;
     }
