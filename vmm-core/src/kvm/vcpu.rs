@@ -229,10 +229,6 @@ impl Access {
     /// # Safety
     /// The vCPU must be alive and not run again while the bytes are used, and this must be the only use of them: both
     /// so within one round of [`Vcpu::run`].
-    #[expect(
-        clippy::mut_from_ref,
-        reason = "the pointer is to memory shared with KVM"
-    )]
     unsafe fn bytes<'a>(self) -> &'a mut [u8] {
         // SAFETY: pointer and length are those of a slice that kvm-ioctls made, and the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.0, self.1) }

@@ -156,3 +156,6 @@ impl<'c, 'm> Iov<'c, 'm> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

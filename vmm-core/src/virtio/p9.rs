@@ -1,7 +1,7 @@
 //! virtio-9p (virtio 1.2 leaves it out; `net/9p/trans_virtio.c` is the driver): requests to the [`ninep`] server.
 //!
 //! A chain is one request: its readable part is the message, its writable part is room for the reply. The guest chooses
-//! both. Of a message at most [`MAX_REQUEST`] bytes are looked at, and they are copied first, so that the guest cannot
+//! both. Of a message at most 64 KiB are looked at, and they are copied first, so that the guest cannot
 //! change them while they are decoded; replies go straight into guest memory. At most as many requests are served at a
 //! time as there are workers, the rest waits in the ring.
 
@@ -11,6 +11,8 @@
 )]
 
 mod pool;
+#[cfg(test)]
+mod tests;
 
 use super::{
     device::{ActivateError, Activation, DeviceQueue, VirtioDevice},

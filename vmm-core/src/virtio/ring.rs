@@ -263,3 +263,6 @@ impl AsFd for Ring<'_> {
 fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,7 +75,8 @@ pub(super) fn run(
         state: Mutex::new(State {
             ring,
             busy: 0,
-            workers: 1,
+            // Counted before they run: the first may already be at work when the last is started.
+            workers: 1 + sets.len(),
         }),
         relay,
         server,
@@ -86,8 +87,11 @@ pub(super) fn run(
         for set in sets {
             let thread = thread::Builder::new().name(super::NAME.into());
             // With fewer threads there are fewer requests in flight.
-            if thread.spawn_scoped(scope, move || pool.serve(&set)).is_ok() {
-                pool.lock().workers += 1;
+            if thread
+                .spawn_scoped(scope, move || pool.serve(&set))
+                .is_err()
+            {
+                pool.lock().workers -= 1;
             }
         }
         pool.serve(&first);

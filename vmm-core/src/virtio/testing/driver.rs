@@ -172,13 +172,20 @@ impl<'f> Driver<'f> {
         if rings.offer(0) {
             self.face.notify(index);
         }
+        let &[(head, len)] = &self.wait_used(index)[..] else {
+            panic!("one request, several replies");
+        };
+        assert_eq!(head, 0);
+        self.rings[usize::from(index)].read(at + 0x1_0000, len as usize)
+    }
+
+    /// Waits until something was used. An interrupt alone says little: it may be that of what was seen already.
+    pub(crate) fn wait_used(&mut self, index: u16) -> Vec<(u32, u32)> {
         loop {
-            let used = rings.take_used();
-            if let &[(head, len)] = &used[..] {
-                assert_eq!(head, 0);
-                return rings.read(at + 0x1_0000, len as usize);
+            let used = self.rings[usize::from(index)].take_used();
+            if !used.is_empty() {
+                return used;
             }
-            assert!(used.is_empty());
             self.face.wait(Some(index));
         }
     }

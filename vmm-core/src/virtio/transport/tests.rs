@@ -216,8 +216,7 @@ fn a_pause_loses_nothing() {
         assert!(rings.offer(0));
         face.notify(0);
         face.resume();
-        face.wait(Some(0));
-        assert_eq!(rings.take_used(), [(0, 0)], "{}", face.name());
+        assert_eq!(driver.wait_used(0), [(0, 0)], "{}", face.name());
         face.pause();
         face.set_status(0);
         face.resume();
@@ -252,8 +251,7 @@ fn what_is_counted() {
 fn chains_of_any_shape_come_back() {
     for face in echo_faces() {
         let mut driver = Driver::start(&*face, true);
-        let rings = &mut driver.rings[0];
-        let table = rings.parts[0];
+        let table = driver.rings[0].parts[0];
         let loops: &dyn Fn(&Rings) = &|r| {
             r.chain(table, 0, &[(0x8_0000, 4, false); 16]);
             let flags = 1;
@@ -282,12 +280,12 @@ fn chains_of_any_shape_come_back() {
             );
         };
         for shape in [loops, outside, huge, backwards, wild, absurd_table] {
+            let rings = &mut driver.rings[0];
             shape(rings);
             if rings.offer(0) {
                 face.notify(0);
             }
-            face.wait(Some(0));
-            assert_eq!(rings.take_used(), [(0, 0)], "{}", face.name());
+            assert_eq!(driver.wait_used(0), [(0, 0)], "{}", face.name());
         }
         assert_eq!(driver.ask(0, b"alive", 8), b"alive");
     }

@@ -163,7 +163,7 @@ impl PciRoot {
             .unwrap_or_else(PoisonError::into_inner);
         functions
             .iter()
-            .find_map(|function| Some((function.clone(), find(function)?)))
+            .find_map(|function| find(function).map(|found| (function.clone(), found)))
     }
 
     fn slot(&self, slot: usize) -> Option<Arc<VirtioFunction>> {

@@ -2,7 +2,6 @@
 
 use super::PciRoot;
 use crate::{
-    bus::BusDevice,
     layout::{PCI_WINDOW, gsi},
     virtio::testing::{Driver, Echo, Face, FakeInterrupts, MESSAGE, PciFace, ram},
 };
