@@ -3,7 +3,6 @@
 mod common;
 
 use common::{Finished, Run};
-use std::{fs, process::Command};
 
 /// What every boot failure leaves: nothing was run, everything selected is listed, the kernel's words are kept.
 #[track_caller]
@@ -106,20 +105,9 @@ fn a_kernel_with_everything_built_in_boots_on_both_buses() {
 
 #[test]
 fn a_vmlinux_boots() {
-    let Some(packed) = common::extra_kernel("vmlinux") else {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let Some(kernel) = common::extra_vmlinux(dir.path()) else {
         return;
     };
-    let dir = tempfile::tempdir().expect("temporary directory");
-    let kernel = dir.path().join("vmlinux");
-    if packed.extension().is_some_and(|suffix| suffix == "zst") {
-        if !common::on_path("zstd") {
-            return eprintln!("SKIP: {} needs zstd to be unpacked", packed.display());
-        }
-        let mut zstd = Command::new("zstd");
-        zstd.args(["-dq", "-o"]).arg(&kernel).arg(&packed);
-        assert!(zstd.status().expect("zstd starts").success());
-    } else {
-        fs::copy(packed, &kernel).expect("copied");
-    }
     smoke(Run::new().kernel(&kernel));
 }

@@ -23,6 +23,7 @@ use std::{
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// Where the tests of one build keep what may be used again, such as built selftests.
@@ -64,6 +65,23 @@ pub fn extra_kernel(kind: &str) -> Option<PathBuf> {
         eprintln!("SKIP: {} holds no {kind}", Path::new(&directory).display());
     }
     found.map(|name| Path::new(&directory).join(name))
+}
+
+/// The extra kernel called vmlinux, unpacked into `directory` where it is compressed; `None` as [`extra_kernel`].
+pub fn extra_vmlinux(directory: &Path) -> Option<PathBuf> {
+    let packed = extra_kernel("vmlinux")?;
+    if packed.extension().is_none_or(|suffix| suffix != "zst") {
+        return Some(packed);
+    }
+    if !on_path("zstd") {
+        eprintln!("SKIP: {} needs zstd to be unpacked", packed.display());
+        return None;
+    }
+    let kernel = directory.join("vmlinux");
+    let mut zstd = Command::new("zstd");
+    zstd.args(["-dq", "-o"]).arg(&kernel).arg(&packed);
+    assert!(zstd.status().expect("zstd starts").success());
+    Some(kernel)
 }
 
 /// Whether `program` is in a directory of `PATH`.
