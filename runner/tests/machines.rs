@@ -33,7 +33,7 @@ const FACTS: &str = r#"
     for node in node[0-9]*; do echo $node $(sed -n 's/.* MemTotal: *\([0-9]*\) kB/\1/p' $node/meminfo); done
     echo buses $(ls -d /sys/bus/virtio/devices/* | xargs -n 1 readlink -f | grep -o 'pci0000\|LNRO0005\|virtio-mmio' | sort -u)
     echo clock $(cat ../clocksource/clocksource0/current_clocksource)
-    echo complaints $(dmesg --level=emerg,alert,crit,err | grep -v 'sysrq\|RETBleed\|Spectre' | head -n 5)
+    echo complaints $(dmesg --level=emerg,alert,crit,err | grep -v 'PCI: Fatal: No config space' | head -n 5)
 "#;
 
 /// The value of a fact.
@@ -113,7 +113,7 @@ fn the_kernel_finds_the_shape_that_was_asked_for() {
         // The kernel keeps a part for itself and its page structures.
         let kib = shape.memory * 1024;
         let total: u64 = fact(&text, "memory").parse().expect("a number");
-        assert!((kib * 7 / 10..kib).contains(&total), "{total} of {kib} KiB");
+        assert!((kib * 3 / 5..kib).contains(&total), "{total} of {kib} KiB");
         if shape.facts.contains(&("cpus", "8")) {
             for node in ["node0", "node1"] {
                 let part: u64 = fact(&text, node).parse().expect("a number");
@@ -176,50 +176,37 @@ fn a_kernel_that_unpacks_itself_moves_to_a_random_address_unless_told_not_to() {
     assert_eq!(place(&["--append=nokaslr"]).as_deref(), Some(LINKED));
 }
 
-/// A test that prints the command line, the interrupts and what the kernel says of its controllers.
-fn interrupts(run: Run) -> Finished {
+/// Boots with these options and fails unless both processors run and every virtio device has a pin of the IOAPIC.
+#[track_caller]
+fn assert_pins(options: &[&str]) {
+    let Some(run) = on_kvm() else { return };
     let done = run
-        .sh(
-            "interrupts",
-            "cat /proc/cmdline /proc/interrupts; dmesg | grep -i 'apic\\|mptable\\|ACPI:'; exit 0",
-        )
+        .args(["--transport", "pci"])
+        .args(options)
+        .sh("interrupts", "cat /proc/interrupts")
         .sh("cpus", "nproc")
         .run();
     done.assert_status(0);
-    done
+    assert_eq!(done.output("cpus", "stdout"), "2\n", "{options:?}");
+    let text = done.output("interrupts", "stdout");
+    let devices: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("virtio"))
+        .collect();
+    assert!(!devices.is_empty(), "{options:?}:\n{text}");
+    let pin = |line: &&str| line.contains("IO-APIC");
+    assert!(devices.iter().all(pin), "{options:?}:\n{text}");
 }
 
 #[test]
 #[ignore = "needs real KVM: run by on_real_kvm"]
 fn kernel_options_that_take_a_part_of_the_machine_away_leave_one_that_works() {
-    let Some(run) = on_kvm() else { return };
-    // Pins instead of messages, the older mode of the local APIC.
-    let options = ["--append=pci=nomsi nox2apic", "--append=mitigations=off"];
-    let done = interrupts(run.args(options));
-    let text = done.output("interrupts", "stdout");
-    let virtio = |line: &&str| line.contains("virtio");
-    let lines: Vec<&str> = text.lines().filter(virtio).collect();
-    assert!(!lines.is_empty(), "{text}");
-    assert!(lines.iter().all(|line| line.contains("IO-APIC")), "{text}");
-
-    // No tables of ACPI's: the MP table has the processors and the lines.
-    let options = ["--append=acpi=off", "--append=pci=nomsi", "--transport=pci"];
-    let Some(run) = on_kvm() else { return };
-    let done = interrupts(run.args(options));
-    let text = done.output("interrupts", "stdout");
-    assert_eq!(done.output("cpus", "stdout"), "2\n");
-    assert!(text.lines().filter(virtio).count() > 0, "{text}");
-    assert!(
-        text.lines()
-            .filter(virtio)
-            .all(|line| line.contains("IO-APIC")),
-        "{text}"
-    );
-
-    // Tables, but not for the lines.
-    let Some(run) = on_kvm() else { return };
-    let done = interrupts(run.args(["--append=acpi=noirq pci=nomsi", "--transport=pci"]));
-    assert_eq!(done.output("cpus", "stdout"), "2\n");
+    // Pins instead of messages, and the older mode of the local APIC.
+    assert_pins(&["--append=pci=nomsi nox2apic", "--append=mitigations=off"]);
+    // No ACPI tables: the MP table has the processors and the pins.
+    assert_pins(&["--append=acpi=off", "--append=pci=nomsi"]);
+    // ACPI's processors, and the MP table's pins.
+    assert_pins(&["--append=acpi=noirq pci=nomsi"]);
 }
 
 #[test]
