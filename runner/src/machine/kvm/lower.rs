@@ -27,6 +27,7 @@ pub fn lower(spec: &MachineSpec) -> VmConfig {
                 .next_multiple_of(MEMORY_STEP * u64::from(spec.cpus.numa_nodes))
                 << 20,
             huge_pages: true,
+            file: false,
         },
         boot: BootConfig {
             command_line: CommandLine::new(platform, &spec.append).to_string(),
@@ -80,7 +81,7 @@ mod tests {
             json,
             serde_json::json!({
                 "cpus": {"sockets": 1, "cores": 3, "threads": 1, "numa_nodes": 1, "nested": false},
-                "memory": {"bytes": 642 << 20, "huge_pages": true},
+                "memory": {"bytes": 642 << 20, "huge_pages": true, "file": false},
                 "boot": {
                     "command_line":
                         "console=ttyS0 printk.time=1 panic=-1 rdinit=/init loglevel=4 foo=1",
