@@ -12,7 +12,10 @@ pub const PORTS: [&str; 2] = [wire::LINK_PORT, wire::KLOG_PORT];
 /// The monitor's configuration for one machine. Memory is rounded up to what it can be.
 #[must_use]
 pub fn lower(spec: &MachineSpec) -> VmConfig {
-    let platform = Platform::Kvm { acpi: spec.acpi };
+    let platform = Platform::Kvm {
+        acpi: spec.acpi,
+        transport: spec.transport,
+    };
     VmConfig {
         cpus: CpuConfig {
             sockets: spec.cpus.sockets,
