@@ -15,7 +15,10 @@ fn on_real_kvm() {
 #[test]
 #[ignore = "needs real KVM: run by on_real_kvm"]
 fn the_probe_calls_it_healthy() {
-    let health = vmm_core::probe();
+    // It gives up within a second, which on a busy host an emulated machine may take.
+    let mut probes = std::iter::repeat_with(vmm_core::probe).take(5);
+    let busy = KvmHealth::Broken(vmm_core::Fault::NoAnswer);
+    let health = probes.find(|health| *health != busy).unwrap_or(busy);
     assert!(matches!(health, KvmHealth::Healthy { .. }), "{health}");
 }
 
