@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -42,7 +42,7 @@ impl Processes {
     /// The machines' processes.
     pub fn machines(&self) -> Vec<i32> {
         let all = self.list().into_iter();
-        all.filter(|(_, program)| program.contains("qemu"))
+        all.filter(|(_, program)| program.contains("qemu") || program.ends_with(" __machine"))
             .map(|(pid, _)| pid)
             .collect()
     }
@@ -61,10 +61,13 @@ impl Processes {
     }
 }
 
+/// A process's program and the first of its arguments.
 fn program(process: &Path) -> String {
     let words = fs::read(process.join("cmdline")).unwrap_or_default();
-    let first = words.split(|byte| *byte == 0).next().unwrap_or_default();
-    PathBuf::from(String::from_utf8_lossy(first).into_owned())
-        .display()
-        .to_string()
+    let words: Vec<_> = words
+        .split(|byte| *byte == 0)
+        .take(2)
+        .map(String::from_utf8_lossy)
+        .collect();
+    words.join(" ")
 }
