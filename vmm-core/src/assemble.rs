@@ -337,9 +337,13 @@ fn write_tables(config: &VmConfig, ram: &GuestRam, devices: usize) -> Result<Opt
             .write_slice(bytes, GuestAddress(area.start))
             .expect("every machine has memory below 1 MiB");
     };
+    // Beside ACPI tables for `acpi=noirq` and the like; a kernel that takes everything from those ignores it.
+    match mptable::build(&config.cpus, config.transport) {
+        Ok(table) => put(&table, layout::MP_TABLE),
+        Err(error) if !config.boot.acpi => return Err(error.into()),
+        Err(_) => {}
+    }
     if !config.boot.acpi {
-        let table = mptable::build(&config.cpus, config.transport)?;
-        put(&table, layout::MP_TABLE);
         return Ok(None);
     }
     let bus = match config.transport {

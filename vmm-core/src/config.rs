@@ -83,7 +83,7 @@ pub struct BootConfig {
     /// The kernel command line as the user and the engine's table give it; what the machine itself needs
     /// (`virtio_mmio.device=`) is put before it.
     pub command_line: String,
-    /// Whether the guest is given ACPI tables; else an MP table.
+    /// Whether the guest is given ACPI tables, beside the MP table that it has in any case if its vCPUs fit in one.
     pub acpi: bool,
     /// Where the kernel's `start_kernel` will run, a virtual address, to have [`crate::control::Mark::StartKernel`]; a
     /// breakpoint there costs one exit.

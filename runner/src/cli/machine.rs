@@ -172,6 +172,7 @@ impl MachineArgs {
                 modules: &self.modules,
                 transport: self.transport,
                 unpack,
+                acpi: machine::leaves_acpi_on(&self.append),
                 nesting,
             },
             engine.boots(),

@@ -98,6 +98,18 @@ const TRUSTED_COUNTERS: (&str, &str) = (
     "emulation can be too slow for the check that the CPUs' counters agree, which they do; KVM's clocks need them",
 );
 
+/// Whether the kernel reads ACPI tables with these options of the user's (`parse_acpi` in `arch/x86/kernel/acpi/boot.c`): a
+/// machine for one that does not is described by other means.
+#[must_use]
+pub fn leaves_acpi_on(append: &[String]) -> bool {
+    let words = append.iter().flat_map(|options| options.split_whitespace());
+    words.fold(true, |on, word| match word {
+        "acpi=off" => false,
+        "acpi=force" => true,
+        _ => on,
+    })
+}
+
 impl CommandLine {
     /// The command line of a machine; `append` is the user's and comes last, so that it wins.
     #[must_use]
@@ -209,6 +221,19 @@ mod tests {
             let told = line.contains("tsc=reliable");
             assert_eq!(told, accelerator == Accelerator::Tcg, "{line}");
         }
+    }
+
+    #[test]
+    fn acpi_is_off_when_the_user_says_so() {
+        let on = |append: &[&str]| {
+            let append: Vec<String> = append.iter().map(|&text| text.into()).collect();
+            leaves_acpi_on(&append)
+        };
+        assert!(on(&[]));
+        assert!(on(&["acpi=noirq pci=noacpi", "xacpi=off"]));
+        assert!(!on(&["acpi=off"]));
+        assert!(!on(&["nokaslr", "a=1  acpi=off b"]));
+        assert!(on(&["acpi=off", "acpi=force"]));
     }
 
     #[test]

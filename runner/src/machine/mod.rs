@@ -13,7 +13,7 @@ mod spec;
 
 pub use child::{ChildArgs, run_child};
 pub use choose::{EngineChoice, choose};
-pub use cmdline::{CommandLine, Platform};
+pub use cmdline::{CommandLine, Platform, leaves_acpi_on};
 pub use engine::{
     Accelerator, Boots, Control, Engine, HostPorts, LaunchError, Launched, Machine, Sight,
     StopReason, VmlinuxEntry,

@@ -68,6 +68,8 @@ pub struct BootWishes<'a> {
     pub transport: Option<Transport>,
     /// Whether the host unpacks a bzImage.
     pub unpack: bool,
+    /// Whether the kernel may read ACPI tables if it can.
+    pub acpi: bool,
     /// Whose virtualization the guest is to drive, if any.
     pub nesting: Option<Nesting>,
 }
@@ -85,7 +87,7 @@ impl Boot {
         let config = KernelConfig::find(&image, tree.as_deref(), cache_dir);
         let index = ModuleIndex::find(&image, tree.as_deref());
         let (config, index) = (config.as_ref(), index.as_ref());
-        let acpi = config.is_none_or(|config| config.is_on("ACPI"));
+        let acpi = wishes.acpi && config.is_none_or(|config| config.is_on("ACPI"));
         let mmio = if boots.mmio_by_acpi && acpi {
             Attachment::MmioByAcpi
         } else {

@@ -21,14 +21,14 @@ impl Processes {
         }
     }
 
-    /// Number and program of each process that is there now.
+    /// Number and command line of each process that is there now.
     pub fn list(&self) -> Vec<(i32, String)> {
         let entries = fs::read_dir("/proc").expect("/proc is mounted");
         entries
             .flatten()
             .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())))
             .filter(|(_, path)| self.is_in(path))
-            .map(|(pid, path)| (pid, program(&path)))
+            .map(|(pid, path)| (pid, command_line(&path)))
             .collect()
     }
 
@@ -42,7 +42,7 @@ impl Processes {
     /// The machines' processes.
     pub fn machines(&self) -> Vec<i32> {
         let all = self.list().into_iter();
-        all.filter(|(_, program)| program.contains("qemu") || program.ends_with(" __machine"))
+        all.filter(|(_, words)| words.contains("qemu-system") || words.contains(" __machine "))
             .map(|(pid, _)| pid)
             .collect()
     }
@@ -61,13 +61,7 @@ impl Processes {
     }
 }
 
-/// A process's program and the first of its arguments.
-fn program(process: &Path) -> String {
+fn command_line(process: &Path) -> String {
     let words = fs::read(process.join("cmdline")).unwrap_or_default();
-    let words: Vec<_> = words
-        .split(|byte| *byte == 0)
-        .take(2)
-        .map(String::from_utf8_lossy)
-        .collect();
-    words.join(" ")
+    String::from_utf8_lossy(&words).replace('\0', " ")
 }
