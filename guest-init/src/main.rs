@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), no_main)]
 
 mod artifacts;
+mod bench;
 mod cgroup;
 mod exec;
 mod facts;
@@ -55,8 +56,12 @@ fn run(words: impl Iterator<Item = OsString>) -> u8 {
         init();
     }
     let mut words = words.skip(1);
-    if words.next().is_some_and(|word| word == "smoke") {
+    let verb = words.next().unwrap_or_default();
+    if verb == "smoke" {
         return smoke::run(words);
+    }
+    if verb == "bench" {
+        return bench::run(words);
     }
     eprintln!("runner-init is PID 1 of a test machine and does nothing anywhere else");
     2

@@ -35,7 +35,7 @@ pub fn lower(spec: &MachineSpec) -> VmConfig {
         boot: BootConfig {
             command_line: CommandLine::new(platform, &spec.append).to_string(),
             acpi: spec.acpi,
-            start_kernel: None,
+            start_kernel: spec.start_kernel,
         },
         transport: match spec.transport {
             Transport::Pci => config::Transport::Pci,
@@ -70,6 +70,7 @@ mod tests {
             transport: Transport::Pci,
             acpi: true,
             nested: false,
+            start_kernel: Some(0xffff_ffff_8123_4567),
             shares: vec![ShareSpec {
                 tag: "runner.root".into(),
                 path: "/odd,path".into(),
@@ -89,7 +90,7 @@ mod tests {
                     "command_line":
                         "console=ttyS0 printk.time=1 panic=-1 rdinit=/init loglevel=4 foo=1",
                     "acpi": true,
-                    "start_kernel": null,
+                    "start_kernel": 0xffff_ffff_8123_4567_u64,
                 },
                 "transport": "pci",
                 "ports": ["runner.link", "runner.klog"],
