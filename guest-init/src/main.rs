@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), no_main)]
 
 mod artifacts;
+mod bench;
 mod cgroup;
 mod exec;
 mod facts;
@@ -30,6 +31,7 @@ mod smoke;
 )]
 mod sys;
 mod test;
+mod timeline;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -54,15 +56,18 @@ fn run(words: impl Iterator<Item = OsString>) -> u8 {
         init();
     }
     let mut words = words.skip(1);
-    if words.next().is_some_and(|word| word == "smoke") {
+    let verb = words.next().unwrap_or_default();
+    if verb == "smoke" {
         return smoke::run(words);
+    }
+    if verb == "bench" {
+        return bench::run(words);
     }
     eprintln!("runner-init is PID 1 of a test machine and does nothing anywhere else");
     2
 }
 
 fn init() -> ! {
-    sys::write_port(mark::PORT, mark::INIT);
     power::report_panics();
     if let Err(failure) = boot_and_serve() {
         power::say_fatal(&failure.to_string());
@@ -72,6 +77,7 @@ fn init() -> ! {
 
 fn boot_and_serve() -> Result<()> {
     mounts::mount_first()?;
+    timeline::mark(mark::INIT);
     let mut warnings = modules::load_all(Path::new(wire::MODULES_DIR));
     let [link, log] = ports::open([wire::LINK_PORT, wire::KLOG_PORT], PORTS_AT_MOST)
         .map_err(|failure| with_warnings(failure, &warnings))?;

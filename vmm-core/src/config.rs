@@ -71,6 +71,9 @@ pub struct MemoryConfig {
     pub bytes: u64,
     /// Whether the host is asked to back it with transparent huge pages.
     pub huge_pages: bool,
+    /// Whether it must be one file, for a machine that will be forked. Many hosts have huge pages for private memory
+    /// only; without this, huge pages go first there.
+    pub file: bool,
 }
 
 /// How the kernel is entered.

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod args;
+mod bench;
 mod cpus;
 mod exec;
 mod list;
@@ -43,6 +44,8 @@ enum Command {
     List(list::ListArgs),
     /// Write junit.xml and results.json anew from the events of a run that was killed
     Report(report::ReportArgs),
+    /// Measure how fast machines boot and read the host's files
+    Bench(Box<bench::BenchArgs>),
     #[command(name = "__child", hide = true)]
     Child(crate::machine::ChildArgs),
     #[command(name = "__machine", hide = true)]
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Child(args) => return crate::machine::run_child(&args),
         Command::Machine(args) => return crate::machine::run_machine(&args),
+        Command::Bench(args) => bench::run(&args).map(ExitCode::from),
         Command::Exec(args) => exec::run(&args),
         Command::Test(args) => test::run(&args).map(ExitCode::from),
         Command::List(args) => list::run(&args).map(ExitCode::from),

@@ -3,7 +3,7 @@
 use super::{Cancel, Interrupt, host_words};
 use crate::{
     machine::Engine,
-    session::{Ended, Finished, Session, SessionError, Settings},
+    session::{Ended, Finished, Measured, Session, SessionError, Settings},
 };
 use reports::{Event, Reports};
 use std::{collections::VecDeque, slice};
@@ -49,16 +49,39 @@ pub fn run_command(
     reports: &mut Reports,
     cancel: &Cancel,
 ) -> CommandEnd {
+    measure_command(engine, settings, command, reports, cancel).0
+}
+
+/// The same, with what was measured of the machine, if there was one.
+pub fn measure_command(
+    engine: &dyn Engine,
+    settings: &Settings,
+    command: &Test,
+    reports: &mut Reports,
+    cancel: &Cancel,
+) -> (CommandEnd, Option<Measured>) {
     let mut queue = VecDeque::from([0]);
     let mut finished = None;
+    let mut measured = None;
     let ended = Session::launch(engine, settings, reports, 1).and_then(|mut session| {
         let ended = session.run(slice::from_ref(command), &mut queue);
         finished = session.finished.take();
+        measured = Some(session.measured);
         ended
     });
     if let Some(interrupt) = cancel.interrupt() {
-        return CommandEnd::Interrupted(interrupt);
+        return (CommandEnd::Interrupted(interrupt), measured);
     }
+    (end(ended, finished, settings, reports), measured)
+}
+
+/// How it ended, out of how the session did.
+fn end(
+    ended: Result<Ended, SessionError>,
+    finished: Option<Finished>,
+    settings: &Settings,
+    reports: &mut Reports,
+) -> CommandEnd {
     match (ended, finished) {
         (Err(SessionError::OutputClosed), _) => CommandEnd::OutputClosed,
         (Err(error), _) => CommandEnd::Host(host_words(&error)),
@@ -116,7 +139,7 @@ mod tests {
     use super::*;
     use crate::session::Verdict;
 
-    fn end(outcome: Outcome, status: Option<ExitStatus>) -> CommandEnd {
+    fn end_of(outcome: Outcome, status: Option<ExitStatus>) -> CommandEnd {
         let message = Some("why".to_owned());
         of_finished(Finished {
             status,
@@ -129,33 +152,33 @@ mod tests {
     fn a_command_ends_by_its_own_status_unless_the_machine_went_first() {
         let exited = |n| Some(ExitStatus::Exited(n));
         let own = |status| CommandEnd::Exited { status, oops: None };
-        assert_eq!(end(Outcome::Pass, exited(0)), own(0));
+        assert_eq!(end_of(Outcome::Pass, exited(0)), own(0));
         // 4 and 2 mean something to selftests only.
-        assert_eq!(end(Outcome::Skip, exited(4)), own(4));
-        assert_eq!(end(Outcome::Fail, exited(255)), own(255));
+        assert_eq!(end_of(Outcome::Skip, exited(4)), own(4));
+        assert_eq!(end_of(Outcome::Fail, exited(255)), own(255));
         let signaled = CommandEnd::Signaled {
             signal: 9,
             oops: None,
         };
         let killed = Some(ExitStatus::Signaled(9));
-        assert_eq!(end(Outcome::Fail, killed.clone()), signaled);
+        assert_eq!(end_of(Outcome::Fail, killed.clone()), signaled);
 
         let died = CommandEnd::MachineDied("why".into());
-        assert_eq!(end(Outcome::KernelCrash, exited(0)), died);
-        assert_eq!(end(Outcome::Hang, killed.clone()), died);
+        assert_eq!(end_of(Outcome::KernelCrash, exited(0)), died);
+        assert_eq!(end_of(Outcome::Hang, killed.clone()), died);
         // It switched the machine off.
-        assert_eq!(end(Outcome::Fail, None), died);
+        assert_eq!(end_of(Outcome::Fail, None), died);
         assert_eq!(
-            end(Outcome::TimeOut, killed),
+            end_of(Outcome::TimeOut, killed),
             CommandEnd::TimedOut("why".into())
         );
         assert_eq!(
-            end(Outcome::HarnessError, None),
+            end_of(Outcome::HarnessError, None),
             CommandEnd::Host("why".into())
         );
         let missing = Some(ExitStatus::NotStarted("no such program".into()));
         assert_eq!(
-            end(Outcome::HarnessError, missing),
+            end_of(Outcome::HarnessError, missing),
             CommandEnd::NotStarted("no such program".into())
         );
     }

@@ -4,6 +4,6 @@ mod command;
 mod run;
 mod signals;
 
-pub use command::{CommandEnd, run_command};
+pub use command::{CommandEnd, measure_command, run_command};
 pub use run::{host_words, run};
 pub use signals::{Cancel, Interrupt};

@@ -82,7 +82,7 @@ impl Symbols {
     }
 
     /// The address of a symbol; of several of that name, the lowest.
-    #[cfg(test)]
+    #[must_use]
     pub fn address_of(&self, name: &str) -> Option<u64> {
         let entry = self.entries.iter().find(|entry| self.name(entry) == name)?;
         Some(entry.address)

@@ -12,6 +12,8 @@ pub enum Platform {
     Kvm {
         /// Whether ACPI tables say what there is and what is not.
         acpi: bool,
+        /// How virtio devices are attached.
+        transport: Transport,
     },
     /// A machine of QEMU.
     Qemu {
@@ -76,6 +78,11 @@ const NO_KEYBOARD: &[(&str, &str)] = &[
     ("i8042.dumbkbd", "no keyboard lights to wait for"),
 ];
 
+const NO_PCI: (&str, &str) = (
+    "pci=off",
+    "there is no PCI bus: the kernel would look for one register by register",
+);
+
 const NO_CONTROLLER: (&str, &str) = (
     "reboot=t",
     "there is no keyboard controller to reset by: three seconds saved after a panic",
@@ -109,8 +116,11 @@ impl CommandLine {
     pub fn new(platform: Platform, append: &[String]) -> Self {
         let mut table = ALWAYS.to_vec();
         match platform {
-            Platform::Kvm { acpi } => {
+            Platform::Kvm { acpi, transport } => {
                 table.push(TERSE);
+                if transport == Transport::Mmio {
+                    table.push(NO_PCI);
+                }
                 if !acpi {
                     table.extend(NO_KEYBOARD);
                 }
@@ -164,7 +174,16 @@ mod tests {
 
     #[test]
     fn what_changes_a_test_is_never_there_unasked() {
-        let mut platforms = vec![Platform::Kvm { acpi: true }, Platform::Kvm { acpi: false }];
+        let mut platforms = vec![
+            Platform::Kvm {
+                acpi: true,
+                transport: Transport::Pci,
+            },
+            Platform::Kvm {
+                acpi: false,
+                transport: Transport::Pci,
+            },
+        ];
         for transport in [Transport::Pci, Transport::Mmio] {
             for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
                 platforms.push(Platform::Qemu {
@@ -220,7 +239,10 @@ mod tests {
     #[test]
     fn the_users_options_come_last() {
         let line = CommandLine::new(
-            Platform::Kvm { acpi: true },
+            Platform::Kvm {
+                acpi: true,
+                transport: Transport::Pci,
+            },
             &["loglevel=3".into(), "a b".into()],
         );
         assert!(line.to_string().ends_with(" loglevel=3 a b"), "{line}");

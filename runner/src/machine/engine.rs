@@ -5,7 +5,7 @@ use std::{
     io,
     os::{fd::BorrowedFd, unix::net::UnixStream},
 };
-use vmm_core::control::Inspection;
+use vmm_core::control::{Inspection, Mark, Statistics};
 
 /// Something that can build machines.
 pub trait Engine {
@@ -109,7 +109,11 @@ pub trait Machine {
     fn sights(&mut self) -> Vec<Sight> {
         Vec::new()
     }
-    /// Whether [`Control::Inspect`] is answered.
+    /// The number of its process.
+    fn process_id(&self) -> Option<u32> {
+        None
+    }
+    /// Whether [`Control::Inspect`] and [`Control::Quit`] are answered.
     fn can_inspect(&self) -> bool {
         false
     }
@@ -128,6 +132,9 @@ pub enum Control {
     Nmi,
     /// A look into the machine, answered by [`Sight::Inspected`] where [`Machine::can_inspect`].
     Inspect,
+    /// The end, in order: unlike a killed machine, one where [`Machine::can_inspect`] says what it counted
+    /// ([`Sight::Counted`]).
+    Quit,
 }
 
 /// Something of the guest that its engine saw from outside.
@@ -137,6 +144,10 @@ pub enum Sight {
     Panicked,
     /// Registers and the kernel log out of guest memory: asked for, or what was left at the machine's end.
     Inspected(Box<Inspection>),
+    /// The boot came this far; by `CLOCK_MONOTONIC`, in nanoseconds.
+    Reached(Mark, u64),
+    /// What was counted over the machine's life, at its end.
+    Counted(Box<Statistics>),
 }
 
 /// Why a machine is gone.

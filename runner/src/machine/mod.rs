@@ -21,4 +21,4 @@ pub use engine::{
 pub use kvm::{MonitorArgs, run_machine};
 pub use nesting::Nesting;
 pub use spec::{MachineSpec, ShareSpec, Topology, Transport};
-pub use vmm_core::control::{Inspection, LogRecord, VcpuState};
+pub use vmm_core::control::{Inspection, LogRecord, Mark, QueueStatistics, Statistics, VcpuState};

@@ -23,6 +23,9 @@ pub struct MachineSpec {
     pub shares: Vec<ShareSpec>,
     /// Whether the guest gets hardware virtualization of its own.
     pub nested: bool,
+    /// Where the kernel's `start_kernel` will run, a virtual address, for engines that can tell when it does
+    /// ([`super::Mark::StartKernel`]). It costs an exit, so only measurements ask for it.
+    pub start_kernel: Option<u64>,
 }
 
 /// The virtual CPUs and how they are told to belong together.

@@ -14,6 +14,7 @@ use super::{
     klog::KernelLog,
     link::Link,
     look::Seen,
+    measure::{Measured, now_nanos},
     settings::{KERNEL_LOG, Settings},
     state::{Ended, Problem, Session, SessionError, State, io_error},
     triage::{TestEnd, seconds, triple_fault},
@@ -44,6 +45,7 @@ impl<'a> Session<'a> {
     ) -> Result<Self, SessionError> {
         reports.emit(Event::MachineStarted { machine: number })?;
         let launched = Instant::now();
+        let measured = Measured::now();
         let engine_result = engine.launch(&settings.spec)?;
         let HostPorts {
             link,
@@ -66,6 +68,7 @@ impl<'a> Session<'a> {
             tests_done: 0,
             taint: 0,
             seen: Seen::default(),
+            measured,
             finished: None,
         };
         // It waits in the socket until init comes for it.
@@ -91,7 +94,11 @@ impl<'a> Session<'a> {
         queue: &mut VecDeque<usize>,
     ) -> Result<Ended, SessionError> {
         let result = self.drive(tests, queue);
+        if self.settings.measured && matches!(result, Ok(Ended::Completed)) {
+            self.part()?;
+        }
         self.machine.kill();
+        self.measured.gone = Some(now_nanos());
         let reason = match &result {
             Ok(Ended::Completed) => "all tests are done".to_owned(),
             Ok(

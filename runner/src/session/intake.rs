@@ -2,6 +2,7 @@
 
 use super::{
     link::LinkError,
+    measure::now_nanos,
     outcome::millis,
     state::{Problem, Running, Session, SessionError, State, WRITE_LOG, WRITE_OUTPUT, io_error},
 };
@@ -176,6 +177,7 @@ impl Session<'_> {
             return Err(SessionError::NoKvm);
         }
         self.taint = ready.taint;
+        self.measured.ready = Some(now_nanos());
         let boot_ms = millis(self.launched.elapsed());
         self.reports.emit(Event::MachineReady {
             machine: self.number,

@@ -35,11 +35,11 @@ pub struct Seen {
 }
 
 /// What a moment of listening brought.
-struct Heard {
+pub struct Heard {
     /// Text on the console.
-    text: bool,
+    pub text: bool,
     /// Nothing more will come: the machine is gone, or the run is given up.
-    over: bool,
+    pub over: bool,
 }
 
 impl Session<'_> {
@@ -53,13 +53,15 @@ impl Session<'_> {
             match sight {
                 Sight::Panicked => self.seen.panicked = true,
                 Sight::Inspected(inspection) => self.seen.inspection = Some(inspection),
+                Sight::Reached(mark, nanos) => self.measured.reached(mark, nanos),
+                Sight::Counted(statistics) => self.measured.statistics = Some(*statistics),
             }
         }
         Ok(gone)
     }
 
     /// Waits once, until something comes or the time has come, and takes it in.
-    fn listen(
+    pub fn listen(
         &mut self,
         running: &mut Option<&mut Running<'_>>,
         until: Instant,

@@ -7,6 +7,7 @@ mod intake;
 mod klog;
 mod link;
 mod look;
+mod measure;
 mod outcome;
 mod pass_on;
 mod settings;
@@ -20,6 +21,7 @@ mod tests;
 mod triage;
 mod watchdog;
 
+pub use measure::{Measured, Memory};
 pub use pass_on::PassOn;
 pub use settings::Settings;
 pub use stall::Symbols;

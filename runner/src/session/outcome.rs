@@ -1,6 +1,7 @@
 //! The end of a test: its last evidence, its verdict, its event.
 
 use super::{
+    measure::now_nanos,
     state::{Finished, Running, Session, SessionError, State},
     taint,
     triage::{self, Evidence, TestEnd, Verdict, signal_name},
@@ -51,6 +52,7 @@ impl Session<'_> {
         let artifacts = files.artifacts();
         files.close();
         self.tests_done += 1;
+        self.measured.test_done = Some(now_nanos());
         if let Some(count) = ended
             .map(|ended| ended.artifacts_dropped)
             .filter(|&n| n > 0)

@@ -3,6 +3,7 @@
 use super::state::{SessionError, io_error};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::{
+    fs::File,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
@@ -26,6 +27,17 @@ impl PassOn {
     pub fn to_ours() -> io::Result<Self> {
         Ok(Self {
             stdout: io::stdout().as_fd().try_clone_to_owned()?,
+            stderr: io::stderr().as_fd().try_clone_to_owned()?,
+        })
+    }
+
+    /// Standard output into `file`, from its position on; standard error to ours.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub fn to_file(file: &File) -> io::Result<Self> {
+        Ok(Self {
+            stdout: file.as_fd().try_clone_to_owned()?,
             stderr: io::stderr().as_fd().try_clone_to_owned()?,
         })
     }

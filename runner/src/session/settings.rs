@@ -37,6 +37,8 @@ pub struct Settings {
     pub artifacts: wire::ArtifactLimits,
     /// Whether the first test that is not good ends the run.
     pub fail_fast: bool,
+    /// Whether a machine that is done is asked what it counted, and ends in order, instead of being killed.
+    pub measured: bool,
     /// The output directory.
     pub run_dir: PathBuf,
     /// Names for addresses of the kernel, where they are known.

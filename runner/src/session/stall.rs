@@ -196,7 +196,7 @@ fn portrait_of(vcpu: &VcpuState, names: Names<'_>, section: &mut Vec<String>) {
     ];
     for row in rows {
         let cells = row.map(|(name, value)| format!("{name:>6}: {value:016x}"));
-        section.push(cells.concat());
+        section.push(format!("  {}", cells.join(" ")));
     }
     if vcpu.stack.len() > 1 {
         section.push("  on its stack, innermost first:".into());

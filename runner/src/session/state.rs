@@ -6,6 +6,7 @@ use super::{
     klog::KernelLog,
     link::{Link, LinkError},
     look::Seen,
+    measure::Measured,
     settings::Settings,
     triage::Verdict,
     watchdog::Watchdog,
@@ -122,6 +123,8 @@ pub struct Session<'a> {
     pub taint: u64,
     /// What was seen of the guest from outside.
     pub seen: Seen,
+    /// When it came how far, and what it counted.
+    pub measured: Measured,
     /// The latest test that is over.
     pub finished: Option<Finished>,
 }

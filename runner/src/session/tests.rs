@@ -1,9 +1,10 @@
 //! Sessions with machines that are scripts: what is seen from outside reaches the verdict and the logs.
 
-use super::{Ended, Session, Settings};
+use super::{Ended, Measured, Session, Settings};
 use crate::machine::{
     Accelerator, Boots, Control, Engine, HostPorts, Inspection, LaunchError, Launched, LogRecord,
-    Machine, MachineSpec, Sight, StopReason, Topology, Transport, VcpuState, VmlinuxEntry,
+    Machine, MachineSpec, Mark, Sight, Statistics, StopReason, Topology, Transport, VcpuState,
+    VmlinuxEntry,
 };
 use reports::{Reports, Show, TerminalOptions};
 use std::{
@@ -211,6 +212,14 @@ impl Machine for Fake {
             self.sights.push(Sight::Inspected(Box::new(look)));
             self.waker.write_all(b"!").expect("room");
         }
+        if control == Control::Quit {
+            self.sights.push(Sight::Counted(Box::new(Statistics {
+                exits_total: 7,
+                ..Statistics::default()
+            })));
+            self.gone = Some(StopReason::EngineDied("it was told to end".into()));
+            self.waker.write_all(b"!").expect("room");
+        }
     }
 
     fn kill(&mut self) {}
@@ -222,6 +231,7 @@ struct Left {
     result: Option<reports::TestResult>,
     kernel_log: String,
     asked: Vec<Control>,
+    measured: Measured,
 }
 
 fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> Left {
@@ -239,6 +249,7 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
             acpi: true,
             shares: vec![],
             nested: false,
+            start_kernel: None,
         },
         setup: wire::Setup {
             hostname: "x".into(),
@@ -256,6 +267,7 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
         passed_on: None,
         artifacts: wire::ArtifactLimits { files: 1, bytes: 1 },
         fail_fast: false,
+        measured: true,
         run_dir: dir.path().into(),
         symbols: None,
         cancel,
@@ -281,8 +293,8 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
         unavailable: None,
     }];
     let mut queue = VecDeque::from([0]);
-    let ended = Session::launch(&engine, &settings, &mut reports, 1)
-        .and_then(|mut session| session.run(&tests, &mut queue))
+    let (ended, measured) = Session::launch(&engine, &settings, &mut reports, 1)
+        .and_then(|mut session| Ok((session.run(&tests, &mut queue)?, session.measured.clone())))
         .expect("reports are written");
     let events = fs::read_to_string(dir.path().join("events.jsonl")).expect("written");
     let result = events.lines().find_map(|line| {
@@ -296,6 +308,7 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
         result,
         kernel_log: fs::read_to_string(dir.path().join("kernel.log")).unwrap_or_default(),
         asked,
+        measured,
     }
 }
 
@@ -476,4 +489,39 @@ fn a_boot_that_stands_still_says_how_far_it_came_before_it_was_asked() {
     );
     assert!(left.kernel_log.contains("sysrq: Show Blocked State"));
     assert!(!left.asked.contains(&Control::Nmi));
+}
+
+#[test]
+fn a_measured_machine_says_when_and_what_before_it_goes() {
+    let left = run(vec![look(RIP, &[])], |mut guest| {
+        for nanos in [5, 6] {
+            let mark = Sight::Reached(Mark::Init, nanos);
+            guest.process.say(News::Sight(mark));
+        }
+        guest.boot();
+        guest.send(&GuestMessage::Ended(wire::TestEnded {
+            test: 0,
+            status: wire::ExitStatus::Exited(0),
+            timed_out: false,
+            duration_us: 1,
+            dropped: [0; 2],
+            artifacts_dropped: 0,
+            unkillable: vec![],
+            unfit: None,
+            taint: 0,
+            klog_seq: None,
+        }));
+        let _ = guest.console.read(&mut [0; 1]);
+    });
+    assert!(matches!(left.ended, Ended::Completed), "{:?}", left.ended);
+    assert_eq!(left.asked, [Control::Quit]);
+    let measured = left.measured;
+    assert_eq!(
+        measured.marks.into_iter().collect::<Vec<_>>(),
+        [(Mark::Init, 5)]
+    );
+    assert_eq!(measured.statistics.map(|all| all.exits_total), Some(7));
+    let [ready, done, gone] =
+        [measured.ready, measured.test_done, measured.gone].map(|t| t.expect("reached"));
+    assert!(measured.launched < ready && ready < done && done <= gone);
 }

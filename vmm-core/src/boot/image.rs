@@ -5,19 +5,37 @@
 #![allow(unsafe_code, reason = "one pread into guest memory")]
 
 use super::LoadError;
+use rustix::fs::{SealFlags, fcntl_get_seals};
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     os::{fd::AsRawFd, unix::fs::FileExt},
 };
-use vm_memory::{ReadVolatile, VolatileMemoryError, VolatileSlice, bitmap::BitmapSlice};
+use vm_memory::{
+    FileOffset, MmapRegion, ReadVolatile, VolatileMemory, VolatileMemoryError, VolatileSlice,
+    bitmap::BitmapSlice,
+};
 
 /// See the module.
 pub(super) struct Image<'a> {
     file: &'a File,
+    /// All of it, where it cannot shrink while it is mapped.
+    map: Option<MmapRegion>,
     name: &'static str,
     len: u64,
     position: u64,
+}
+
+/// A file that is sealed against getting shorter, mapped: a copy out of it needs no system call and, in the program's own
+/// copy loop, is the fastest there is on every kind of host.
+fn map(file: &File, len: u64) -> Option<MmapRegion> {
+    let seals = fcntl_get_seals(file).ok()?;
+    if !seals.contains(SealFlags::SHRINK) || len == 0 {
+        return None;
+    }
+    let len = usize::try_from(len).ok()?;
+    let whole = FileOffset::new(file.try_clone().ok()?, 0);
+    MmapRegion::build(Some(whole), len, libc::PROT_READ, libc::MAP_PRIVATE).ok()
 }
 
 impl<'a> Image<'a> {
@@ -28,6 +46,7 @@ impl<'a> Image<'a> {
             .map_err(|source| LoadError::Read { file: name, source })?;
         Ok(Self {
             file,
+            map: map(file, metadata.len()),
             name,
             len: metadata.len(),
             position: 0,
@@ -112,6 +131,14 @@ impl ReadVolatile for Image<'_> {
         buffer: &mut VolatileSlice<B>,
     ) -> Result<usize, VolatileMemoryError> {
         let wanted = self.remaining(buffer.len());
+        if let (Some(map), Ok(position)) = (&self.map, usize::try_from(self.position))
+            && wanted > 0
+        {
+            let from = map.as_volatile_slice().subslice(position, wanted)?;
+            from.copy_to_volatile_slice(buffer.subslice(0, wanted)?);
+            self.position += wanted as u64;
+            return Ok(wanted);
+        }
         let offset = i64::try_from(self.position)
             .map_err(|_| VolatileMemoryError::IOError(io::ErrorKind::InvalidInput.into()))?;
         let guard = buffer.ptr_guard_mut();
@@ -152,6 +179,26 @@ mod tests {
         assert_eq!(image.read_volatile(&mut slice).expect("inside"), 3);
         assert_eq!(&memory, b"678");
         assert_eq!((&file).stream_position().expect("a file"), 10);
+    }
+
+    #[test]
+    fn a_sealed_file_is_read_out_of_a_map() {
+        let memfd = rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::ALLOW_SEALING);
+        let mut file = File::from(memfd.expect("a memfd"));
+        file.write_all(b"0123456789").expect("room");
+        assert!(Image::new(&file, "kernel").expect("a file").map.is_none());
+        rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK).expect("may be sealed");
+        let mut image = Image::new(&file, "kernel").expect("a file");
+        assert!(image.map.is_some());
+        image.seek(SeekFrom::Start(6)).expect("inside");
+        let mut memory = [0; 3];
+        let mut slice = VolatileSlice::from(memory.as_mut_slice());
+        assert_eq!(image.read_volatile(&mut slice).expect("inside"), 3);
+        assert_eq!(image.read_volatile(&mut slice).expect("inside"), 1);
+        assert_eq!(image.read_volatile(&mut slice).expect("at the end"), 0);
+        image.seek(SeekFrom::Start(1 << 40)).expect("an offset");
+        assert_eq!(image.read_volatile(&mut slice).expect("beyond"), 0);
+        assert_eq!(&memory, b"978");
     }
 
     #[test]

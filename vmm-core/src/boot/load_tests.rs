@@ -12,6 +12,7 @@ fn ram(mib: u64) -> GuestRam {
     GuestRam::new(&MemoryConfig {
         bytes: mib * MIB,
         huge_pages: false,
+        file: false,
     })
     .expect("address space")
 }

@@ -72,6 +72,7 @@ mod tests {
         let ram = GuestRam::new(&MemoryConfig {
             bytes: 64 << 20,
             huge_pages: false,
+            file: false,
         })
         .expect("address space");
         write(&ram, initramfs, rsdp);

@@ -83,6 +83,7 @@ mod tests {
         let ram = GuestRam::new(&MemoryConfig {
             bytes: 5 << 30,
             huge_pages: false,
+            file: false,
         })
         .expect("address space");
         let initramfs = Area {

@@ -29,7 +29,7 @@ const MAX_VIEWS: usize = 4;
 const LINKED_AT: u64 = KERNEL_MAP + 0x100_0000;
 
 /// A log that could be read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Candidate {
     /// Its records, oldest first.
     pub records: Vec<LogRecord>,

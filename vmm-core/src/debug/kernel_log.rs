@@ -3,7 +3,7 @@
 use super::{
     Paging, PhysicalMemory,
     find::{Candidate, guessed, told},
-    scan::scan,
+    scan,
 };
 use crate::control::{KernelLog, KernelPlace};
 
@@ -43,43 +43,47 @@ pub enum LogError {
 /// from others whose data is in memory too.
 ///
 /// The way there is vmcoreinfo, which names everything. A kernel that died before it wrote that, or has none, is
-/// searched for its `struct printk_ringbuffer`. All of memory is read once.
+/// searched for its `struct printk_ringbuffer`.
 ///
 /// # Errors
 /// See [`LogError`].
 pub fn kernel_log(mem: &dyn PhysicalMemory, paging: Option<Paging>) -> Result<Found, LogError> {
-    let places = scan(mem);
-    let told = best(
-        places
-            .infos
-            .iter()
-            .filter_map(|address| told(mem, paging, *address)),
-    );
+    let infos = scan::infos(mem);
+    let told = best(infos.iter().filter_map(|info| told(mem, paging, *info)));
+    if let Some(told) = &told
+        && !told.records.is_empty()
+        && (told.running || paging.is_none())
+    {
+        return Ok(told.clone().into());
+    }
+    let rings = scan::rings(mem);
+    let guessed = rings
+        .iter()
+        .filter_map(|(address, ring, layout)| guessed(mem, paging, *address, ring, layout));
     let found = match told {
         Some(told) if !told.records.is_empty() => Some(told),
-        told => best(
-            places
-                .rings
-                .iter()
-                .filter_map(|(address, ring, layout)| guessed(mem, paging, *address, ring, layout))
-                .chain(told),
-        ),
+        told => best(guessed.chain(told)),
     };
-    let found = found.ok_or_else(|| {
-        let (infos, rings) = (places.infos.len(), places.rings.len());
+    found.map(Into::into).ok_or_else(|| {
+        let (infos, rings) = (infos.len(), rings.len());
         if infos + rings == 0 {
             let touched = mem.areas().iter().map(|area| area.len).sum();
             LogError::NotFound { touched }
         } else {
             LogError::Unreadable { infos, rings }
         }
-    })?;
-    Ok(Found {
-        log: KernelLog {
-            records: found.records,
-        },
-        place: found.place,
     })
+}
+
+impl From<Candidate> for Found {
+    fn from(candidate: Candidate) -> Self {
+        Self {
+            log: KernelLog {
+                records: candidate.records,
+            },
+            place: candidate.place,
+        }
+    }
 }
 
 /// The running kernel's before others, then the one with most records.

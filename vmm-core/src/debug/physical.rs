@@ -2,7 +2,9 @@
 
 use crate::{layout::Area, memory::GuestRam};
 use rustix::fs::{SeekFrom, seek};
-use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryRegion, GuestRegionMmap};
+use vm_memory::{
+    Bytes, FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryRegion, GuestRegionMmap,
+};
 
 /// Guest-physical memory that can be read.
 pub trait PhysicalMemory {
@@ -36,15 +38,20 @@ impl PhysicalMemory for GuestRam {
     }
 }
 
-/// The parts of a region whose file has pages; all of it where that cannot be told.
+/// The parts of a region that hold pages; all of it where that cannot be told.
 fn touched(region: &GuestRegionMmap) -> Vec<Area> {
     let whole = Area {
         start: region.start_addr().0,
         len: region.len(),
     };
-    let Some(file) = region.file_offset() else {
-        return vec![whole];
-    };
+    match region.file_offset() {
+        Some(file) => touched_of_file(file, whole),
+        None => touched_of_memory(region, whole),
+    }
+}
+
+/// A page of a file may be there and not be mapped, and a hole may be mapped and not be there: the file knows.
+fn touched_of_file(file: &FileOffset, whole: Area) -> Vec<Area> {
     let (first, end) = (file.start(), file.start() + whole.len);
     let mut areas = Vec::new();
     let mut at = first;
@@ -69,16 +76,56 @@ fn touched(region: &GuestRegionMmap) -> Vec<Area> {
     areas
 }
 
+fn touched_of_memory(region: &GuestRegionMmap, whole: Area) -> Vec<Area> {
+    let Ok(pages) = GuestRam::resident(region) else {
+        return vec![whole];
+    };
+    let mut start = whole.start;
+    pages
+        .chunk_by(|one, two| one & 1 == two & 1)
+        .filter_map(|run| {
+            let area = Area {
+                start,
+                len: run.len() as u64 * 4096,
+            };
+            start = area.end();
+            (run[0] & 1 == 1).then_some(area)
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{config::MemoryConfig, layout};
+    use vm_memory::GuestMemoryMmap;
+
+    #[test]
+    fn of_private_memory_too_only_touched_pages_are_areas() {
+        let area = |start, pages: u64| Area {
+            start,
+            len: pages * 4096,
+        };
+        let memory = GuestMemoryMmap::<()>::from_ranges(&[(GuestAddress(0x10_0000), 64 << 12)])
+            .expect("memory");
+        let region = memory.iter().next().expect("one");
+        assert_eq!(touched(region), []);
+        for page in [3, 4, 63] {
+            let address = GuestAddress(0x10_0000 + (page << 12));
+            memory.write_obj(1u8, address).expect("RAM");
+        }
+        assert_eq!(
+            touched(region),
+            [area(0x10_3000, 2), area(0x10_0000 + (63 << 12), 1)]
+        );
+    }
 
     #[test]
     fn only_touched_pages_are_areas() {
         let ram = GuestRam::new(&MemoryConfig {
             bytes: 5 << 30,
             huge_pages: false,
+            file: true,
         })
         .expect("address space");
         assert_eq!(ram.areas(), []);

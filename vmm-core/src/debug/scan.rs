@@ -1,4 +1,5 @@
-//! One pass over all of guest memory for what leads to a kernel log.
+//! Passes over guest memory for what leads to a kernel log: page by page for vmcoreinfo, which is quick, and word by word
+//! for the ring itself.
 
 use super::{
     PhysicalMemory,
@@ -16,18 +17,25 @@ const PAGE: usize = 4096;
 /// initial data may lie around, and guests of the guest have theirs.
 const MAX_PLACES: usize = 32;
 
-/// What was found, by guest-physical address, ascending.
-#[derive(Debug, Default)]
-pub(super) struct Places {
-    /// Pages that begin as vmcoreinfo does.
-    pub infos: Vec<u64>,
-    /// What may be a `struct printk_ringbuffer` of this layout.
-    pub rings: Vec<(u64, Ring, &'static Layout)>,
+/// What may be a `struct printk_ringbuffer`: guest-physical address, content and layout.
+pub(super) type Place = (u64, Ring, &'static Layout);
+
+/// Guest-physical addresses of the pages that begin as vmcoreinfo does, ascending.
+pub(super) fn infos(mem: &dyn PhysicalMemory) -> Vec<u64> {
+    let pages = mem.areas().into_iter().flat_map(|area| {
+        let first = area.start.next_multiple_of(PAGE as u64);
+        (first..area.start.saturating_add(area.len)).step_by(PAGE)
+    });
+    let begins = |address: &u64| {
+        let mut begin = [0; vmcoreinfo::BEGIN.len()];
+        mem.read(*address, &mut begin) && begin == *vmcoreinfo::BEGIN
+    };
+    pages.filter(begins).take(MAX_PLACES).collect()
 }
 
-/// Looks at every page and every aligned word once.
-pub(super) fn scan(mem: &dyn PhysicalMemory) -> Places {
-    let mut places = Places::default();
+/// Looks at every aligned word once.
+pub(super) fn rings(mem: &dyn PhysicalMemory) -> Vec<Place> {
+    let mut places = Vec::new();
     let overlap = KNOWN.iter().map(|layout| layout.ring.size).max();
     let overlap = overlap.expect("there are layouts") as u64;
     let mut buffer = vec![0; usize::try_from(CHUNK + overlap).expect("64-bit host")];
@@ -47,15 +55,12 @@ pub(super) fn scan(mem: &dyn PhysicalMemory) -> Places {
 }
 
 /// Looks at a chunk; what begins in the overlap is left to the next one.
-fn chunk(address: u64, bytes: &[u8], places: &mut Places) {
+fn chunk(address: u64, bytes: &[u8], places: &mut Vec<Place>) {
     let own = bytes.len().min(CHUNK as usize);
     for start in (0..own).step_by(PAGE) {
         let page = &bytes[start..own.min(start + PAGE)];
         if page.iter().all(|b| *b == 0) {
             continue;
-        }
-        if page.starts_with(vmcoreinfo::BEGIN) && places.infos.len() < MAX_PLACES {
-            places.infos.push(address + start as u64);
         }
         for (index, word) in page.as_chunks::<8>().0.iter().enumerate() {
             // `count_bits`, with zeros after it: a small number that is not zero.
@@ -68,9 +73,9 @@ fn chunk(address: u64, bytes: &[u8], places: &mut Places) {
                     .get(at..at + layout.ring.size)
                     .and_then(|bytes| Ring::parse(bytes, &layout.ring));
                 if let Some(ring) = ring
-                    && places.rings.len() < MAX_PLACES
+                    && places.len() < MAX_PLACES
                 {
-                    places.rings.push((address + at as u64, ring, layout));
+                    places.push((address + at as u64, ring, layout));
                 }
             }
         }

@@ -1,10 +1,13 @@
-//! The guest's RAM: one memfd, mapped around the hole below 4 GiB.
-#![allow(unsafe_code, reason = "one madvise on our own mapping")]
+//! The guest's RAM, mapped around the hole below 4 GiB: one memfd, or private memory where only that has huge pages.
+#![allow(unsafe_code, reason = "madvise and mincore on our own mapping")]
 
 use crate::{config::MemoryConfig, layout};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use std::{fs::File, io, sync::Arc};
-use vm_memory::{FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
+use vm_memory::{
+    FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion,
+    GuestRegionMmap,
+};
 
 /// Why there is no guest memory.
 #[derive(Debug, thiserror::Error)]
@@ -25,12 +28,18 @@ pub enum RamError {
 
 /// The guest's RAM; clones share it.
 ///
-/// It is one memfd from the start, so that a snapshot or a fork can hand it on: nothing else may hold guest pages.
+/// Where it is one memfd, a snapshot or a fork can hand it on: nothing else may hold guest pages.
 #[derive(Debug, Clone)]
 pub struct GuestRam {
     memory: GuestMemoryMmap,
-    file: Arc<File>,
+    file: Option<Arc<File>>,
 }
+
+/// Says which transparent huge pages shared memory gets (`Documentation/admin-guide/mm/transhuge.rst`).
+const SHARED_HUGE_PAGES: &str = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
+
+/// The choices there by which `MADV_HUGEPAGE` has an effect.
+const GIVEN: [&str; 4] = ["[always]", "[within_size]", "[advise]", "[force]"];
 
 impl GuestRam {
     /// Allocates address space for `config`; pages come as they are touched.
@@ -43,12 +52,16 @@ impl GuestRam {
             return Err(RamError::Size(bytes));
         }
         let allocate = |source: io::Error| RamError::Allocate { bytes, source };
-        let memfd = memfd_create("guest-ram", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
-            .map_err(|e| allocate(e.into()))?;
-        ftruncate(&memfd, bytes).map_err(|e| allocate(e.into()))?;
-        fcntl_add_seals(&memfd, SealFlags::SHRINK | SealFlags::GROW)
-            .map_err(|e| allocate(e.into()))?;
-        let file = Arc::new(File::from(memfd));
+        let choice = || std::fs::read_to_string(SHARED_HUGE_PAGES).unwrap_or_default();
+        let is_file = config.file
+            || !config.huge_pages
+            || choice()
+                .split_whitespace()
+                .any(|word| GIVEN.contains(&word));
+        let file = match is_file {
+            true => Some(Arc::new(memfd(bytes).map_err(allocate)?)),
+            false => None,
+        };
         let mut offset = 0;
         let ranges = layout::ram(bytes).into_iter().map(|area| {
             let start = offset;
@@ -56,7 +69,7 @@ impl GuestRam {
             (
                 GuestAddress(area.start),
                 usize::try_from(area.len).expect("64-bit host"),
-                Some(FileOffset::from_arc(file.clone(), start)),
+                file.clone().map(|file| FileOffset::from_arc(file, start)),
             )
         });
         let memory = GuestMemoryMmap::from_ranges_with_files(ranges)
@@ -78,10 +91,27 @@ impl GuestRam {
         &self.memory
     }
 
-    /// The file behind all of it, regions one after the other.
+    /// The file behind all of it, regions one after the other, where it is one.
     #[must_use]
-    pub fn file(&self) -> &Arc<File> {
-        &self.file
+    pub fn file(&self) -> Option<&Arc<File>> {
+        self.file.as_ref()
+    }
+
+    /// Which pages of 4 KiB of the region hold anything, 1 in bit 0 for those that do. A page that was never touched does
+    /// not come to be by this.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub(crate) fn resident(region: &GuestRegionMmap) -> io::Result<Vec<u8>> {
+        let len = usize::try_from(region.len()).expect("64-bit host");
+        let mut pages = vec![0; len.div_ceil(4096)];
+        // SAFETY: the whole of a mapping of ours, and room for a byte for each of its pages.
+        let answer = unsafe { libc::mincore(region.as_ptr().cast(), len, pages.as_mut_ptr()) };
+        if answer == 0 {
+            Ok(pages)
+        } else {
+            Err(io::Error::last_os_error())
+        }
     }
 
     /// Size in bytes.
@@ -89,6 +119,14 @@ impl GuestRam {
     pub fn bytes(&self) -> u64 {
         self.memory.iter().map(GuestMemoryRegion::len).sum()
     }
+}
+
+/// A file in memory of this size, for good.
+fn memfd(bytes: u64) -> io::Result<File> {
+    let memfd = memfd_create("guest-ram", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    ftruncate(&memfd, bytes)?;
+    fcntl_add_seals(&memfd, SealFlags::SHRINK | SealFlags::GROW)?;
+    Ok(File::from(memfd))
 }
 
 #[cfg(test)]
@@ -100,6 +138,7 @@ mod tests {
         MemoryConfig {
             bytes,
             huge_pages: true,
+            file: true,
         }
     }
 

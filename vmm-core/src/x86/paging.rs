@@ -66,6 +66,7 @@ mod tests {
         let ram = GuestRam::new(&MemoryConfig {
             bytes: 2 << 20,
             huge_pages: false,
+            file: false,
         })
         .expect("address space");
         write(&ram);

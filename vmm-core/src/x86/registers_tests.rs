@@ -83,6 +83,7 @@ fn run(code: &[u8], machine: u8) -> Option<(Loaded, [u64; 2])> {
     let ram = GuestRam::new(&MemoryConfig {
         bytes: 32 << 20,
         huge_pages: false,
+        file: false,
     })
     .expect("address space");
     let loaded = load(&ram, &kernel(code, machine), None, "quiet", None).expect("it fits");

@@ -172,6 +172,7 @@ mod tests {
             memory: MemoryConfig {
                 bytes: 64 << 20,
                 huge_pages: true,
+                file: false,
             },
             boot: BootConfig {
                 command_line: "quiet".into(),

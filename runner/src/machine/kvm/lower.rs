@@ -12,7 +12,10 @@ pub const PORTS: [&str; 2] = [wire::LINK_PORT, wire::KLOG_PORT];
 /// The monitor's configuration for one machine. Memory is rounded up to what it can be.
 #[must_use]
 pub fn lower(spec: &MachineSpec) -> VmConfig {
-    let platform = Platform::Kvm { acpi: spec.acpi };
+    let platform = Platform::Kvm {
+        acpi: spec.acpi,
+        transport: spec.transport,
+    };
     VmConfig {
         cpus: CpuConfig {
             sockets: spec.cpus.sockets,
@@ -27,11 +30,12 @@ pub fn lower(spec: &MachineSpec) -> VmConfig {
                 .next_multiple_of(MEMORY_STEP * u64::from(spec.cpus.numa_nodes))
                 << 20,
             huge_pages: true,
+            file: false,
         },
         boot: BootConfig {
             command_line: CommandLine::new(platform, &spec.append).to_string(),
             acpi: spec.acpi,
-            start_kernel: None,
+            start_kernel: spec.start_kernel,
         },
         transport: match spec.transport {
             Transport::Pci => config::Transport::Pci,
@@ -66,6 +70,7 @@ mod tests {
             transport: Transport::Pci,
             acpi: true,
             nested: false,
+            start_kernel: Some(0xffff_ffff_8123_4567),
             shares: vec![ShareSpec {
                 tag: "runner.root".into(),
                 path: "/odd,path".into(),
@@ -80,12 +85,12 @@ mod tests {
             json,
             serde_json::json!({
                 "cpus": {"sockets": 1, "cores": 3, "threads": 1, "numa_nodes": 1, "nested": false},
-                "memory": {"bytes": 642 << 20, "huge_pages": true},
+                "memory": {"bytes": 642 << 20, "huge_pages": true, "file": false},
                 "boot": {
                     "command_line":
                         "console=ttyS0 printk.time=1 panic=-1 rdinit=/init loglevel=4 foo=1",
                     "acpi": true,
-                    "start_kernel": null,
+                    "start_kernel": 0xffff_ffff_8123_4567_u64,
                 },
                 "transport": "pci",
                 "ports": ["runner.link", "runner.klog"],

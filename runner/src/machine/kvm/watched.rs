@@ -59,7 +59,11 @@ impl KvmMachine {
     /// Takes an event; returns why the machine is gone, if it says so.
     fn event(&mut self, event: Event) -> Option<StopReason> {
         match event {
-            Event::Mark { .. } | Event::Paused => None,
+            Event::Paused => None,
+            Event::Mark { mark, nanos } => {
+                self.sights.push(Sight::Reached(mark, nanos));
+                None
+            }
             Event::Panicked => {
                 self.sights.push(Sight::Panicked);
                 None
@@ -72,6 +76,8 @@ impl KvmMachine {
                 if let Some(inspection) = stopped.inspection {
                     self.sights.push(Sight::Inspected(Box::new(inspection)));
                 }
+                self.sights
+                    .push(Sight::Counted(Box::new(stopped.statistics)));
                 Some(reason(stopped.reason))
             }
         }
@@ -143,6 +149,10 @@ impl Machine for KvmMachine {
         std::mem::take(&mut self.sights)
     }
 
+    fn process_id(&self) -> Option<u32> {
+        Some(self.child.id())
+    }
+
     fn can_inspect(&self) -> bool {
         true
     }
@@ -152,6 +162,7 @@ impl Machine for KvmMachine {
             machine::Control::SysRq(key) => Request::SysRq(key),
             machine::Control::Nmi => Request::Nmi,
             machine::Control::Inspect => Request::Inspect,
+            machine::Control::Quit => Request::Quit,
         });
     }
 

@@ -79,7 +79,11 @@ fn what_the_monitor_reports_is_seen_in_order() {
     assert_eq!(until_gone(&mut machine), StopReason::Reset);
     assert_eq!(
         machine.sights(),
-        [Sight::Panicked, Sight::Inspected(Box::new(inspection))]
+        [
+            Sight::Panicked,
+            Sight::Inspected(Box::new(inspection)),
+            Sight::Counted(Box::default())
+        ]
     );
     assert!(machine.sights().is_empty());
 }

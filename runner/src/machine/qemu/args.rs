@@ -187,6 +187,7 @@ mod tests {
             transport,
             acpi: true,
             nested: false,
+            start_kernel: None,
             shares: vec![
                 ShareSpec {
                     tag: "runner.root".into(),

@@ -233,6 +233,10 @@ impl Machine for QemuMachine {
         Ok(self.gone.clone())
     }
 
+    fn process_id(&self) -> Option<u32> {
+        Some(self.child.id())
+    }
+
     fn control(&mut self, control: Control) {
         match control {
             Control::SysRq(key) => {
@@ -240,7 +244,7 @@ impl Machine for QemuMachine {
                 self.qmp
                     .command("chardev-send-break", Some(port), Some(key.to_string()));
             }
-            Control::Nmi | Control::Inspect => {}
+            Control::Nmi | Control::Inspect | Control::Quit => {}
         }
     }
 

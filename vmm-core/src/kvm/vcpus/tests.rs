@@ -51,6 +51,7 @@ fn guest(count: u32, code: &[u8]) -> Option<Guest> {
     let ram = GuestRam::new(&MemoryConfig {
         bytes: 2 << 20,
         huge_pages: false,
+        file: false,
     })
     .expect("memory");
     ram.memory()

@@ -167,6 +167,7 @@ impl Driver {
         let config = MemoryConfig {
             bytes,
             huge_pages: false,
+            file: false,
         };
         let ram = GuestRam::new(&config).expect("memory");
         let queue = |(index, size): (u64, &u16)| FakeQueue {

@@ -21,6 +21,7 @@ pub(crate) fn ram() -> GuestRam {
     GuestRam::new(&MemoryConfig {
         bytes: RAM,
         huge_pages: false,
+        file: false,
     })
     .expect("address space")
 }
