@@ -2,8 +2,8 @@
 
 use super::{
     args::FilesArgs,
-    bench::{Bench, Done, Subject},
     boot::{Queue, queues},
+    measure::{Bench, Done, Subject},
     patterns::{PATTERNS, PLACE, Said},
     table::{median, table},
     tree::{self, Size},
