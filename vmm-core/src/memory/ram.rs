@@ -73,7 +73,7 @@ impl GuestRam {
             )
         });
         let memory = GuestMemoryMmap::from_ranges_with_files(ranges)
-            .map_err(|e| allocate(io::Error::other(e)))?;
+            .map_err(|e| allocate(system_reason(e)))?;
         if config.huge_pages {
             for region in memory.iter() {
                 let len = usize::try_from(region.len()).expect("64-bit host");
@@ -121,6 +121,21 @@ impl GuestRam {
     }
 }
 
+/// What the system said, without what was made of it on the way.
+fn system_reason(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(error) = next {
+        let code = error
+            .downcast_ref::<io::Error>()
+            .map(io::Error::raw_os_error);
+        if let Some(Some(code)) = code {
+            return io::Error::from_raw_os_error(code);
+        }
+        next = error.source();
+    }
+    io::Error::other(error)
+}
+
 /// A file in memory of this size, for good.
 fn memfd(bytes: u64) -> io::Result<File> {
     let memfd = memfd_create("guest-ram", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
@@ -139,6 +154,21 @@ mod tests {
             bytes,
             huge_pages: true,
             file: true,
+        }
+    }
+
+    #[test]
+    fn what_the_host_has_not_is_refused_in_the_systems_words() {
+        for huge_pages in [false, true] {
+            let wanted = MemoryConfig {
+                huge_pages,
+                ..config(1 << 62)
+            };
+            let Err(RamError::Allocate { bytes, source }) = GuestRam::new(&wanted) else {
+                panic!("no host has so much");
+            };
+            assert_eq!(bytes, 1 << 62);
+            assert!(source.raw_os_error().is_some(), "{source:?}");
         }
     }
 
