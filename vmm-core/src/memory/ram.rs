@@ -7,6 +7,7 @@ use std::{fs::File, io, sync::Arc};
 use vm_memory::{
     FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion,
     GuestRegionMmap,
+    mmap::{FromRangesError, MmapRegionError},
 };
 
 /// Why there is no guest memory.
@@ -73,7 +74,7 @@ impl GuestRam {
             )
         });
         let memory = GuestMemoryMmap::from_ranges_with_files(ranges)
-            .map_err(|e| allocate(system_reason(e)))?;
+            .map_err(|error| allocate(system_reason(error)))?;
         if config.huge_pages {
             for region in memory.iter() {
                 let len = usize::try_from(region.len()).expect("64-bit host");
@@ -122,18 +123,11 @@ impl GuestRam {
 }
 
 /// What the system said, without what was made of it on the way.
-fn system_reason(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(error) = next {
-        let code = error
-            .downcast_ref::<io::Error>()
-            .map(io::Error::raw_os_error);
-        if let Some(Some(code)) = code {
-            return io::Error::from_raw_os_error(code);
-        }
-        next = error.source();
+fn system_reason(error: FromRangesError) -> io::Error {
+    match error {
+        FromRangesError::MmapRegion(MmapRegionError::Mmap(reason)) => reason,
+        other => io::Error::other(other),
     }
-    io::Error::other(error)
 }
 
 /// A file in memory of this size, for good.
