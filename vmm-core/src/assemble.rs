@@ -75,6 +75,16 @@ pub enum Error {
         /// Devices possible.
         limit: usize,
     },
+    /// The process may not open as many files as it takes.
+    #[error(
+        "this process may have {limit} files open, and a machine takes {needed} or more: raise the limit (ulimit -n)"
+    )]
+    TooFewFiles {
+        /// `RLIMIT_NOFILE`, the hard one.
+        limit: u64,
+        /// What is wanted.
+        needed: u64,
+    },
     /// A device.
     #[error("cannot make the {device} device")]
     Device {

@@ -63,7 +63,7 @@ pub fn run(config: &VmConfig, descriptors: Descriptors) -> Result<(), Error> {
     };
     signals.events.mark(Mark::ProcessStart);
     // Every file that the guest has open is one of ours; the table grows cheaply only while there is one thread.
-    ninep::limits::raise_descriptor_limit();
+    check_files(ninep::limits::raise_descriptor_limit(), config.cpus.count())?;
     let requests = Requests::new(descriptors.control.try_clone().map_err(Error::control)?);
     let machine = assemble(config, descriptors, &signals)?;
     signals.events.mark(Mark::VmCreated);
@@ -78,6 +78,18 @@ pub fn run(config: &VmConfig, descriptors: Descriptors) -> Result<(), Error> {
         .signals
         .events
         .send(&Event::Stopped(Box::new(stopped)));
+    Ok(())
+}
+
+/// Descriptors of a machine beside one for each vCPU: some hundred of its own, and as many for files that the guest has
+/// open at a time. With fewer it would be built, and fail in the guest, one program after the other.
+const FILES: u64 = 224;
+
+fn check_files(limit: u64, vcpus: u32) -> Result<(), Error> {
+    let needed = FILES + u64::from(vcpus);
+    if limit < needed {
+        return Err(Error::TooFewFiles { limit, needed });
+    }
     Ok(())
 }
 
@@ -191,4 +203,20 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_few_files_are_refused_with_the_remedy() {
+        assert!(check_files(1024, 255).is_ok());
+        assert!(check_files(225, 1).is_ok());
+        let error = check_files(225, 2).expect_err("one too few");
+        assert_eq!(
+            error.to_string(),
+            "this process may have 225 files open, and a machine takes 226 or more: raise the limit (ulimit -n)"
+        );
+    }
 }

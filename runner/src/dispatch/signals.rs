@@ -1,6 +1,6 @@
 //! ^C and SIGTERM, as something that can be waited for and asked about.
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use std::{
     io,
     os::unix::net::UnixStream,
@@ -28,7 +28,8 @@ pub struct Cancel {
 }
 
 impl Cancel {
-    /// Begins to catch SIGINT, SIGTERM and SIGHUP.
+    /// Begins to catch SIGINT, SIGTERM and SIGHUP. SIGXFSZ is caught and forgotten: a file that has become too long for
+    /// `ulimit -f` is an error where it is written.
     ///
     /// # Errors
     /// When the system refuses.
@@ -45,6 +46,7 @@ impl Cancel {
             signal_hook::flag::register(signal, any.clone())?;
             signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?;
         }
+        signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         Ok(Self {
             reader,
             any,

@@ -50,7 +50,8 @@ fn attack(transport: &str, scripts: &[(&str, String)]) -> Option<Finished> {
     let directory = tempfile::tempdir().expect("temporary directory");
     let program = build(directory.path())?;
     let mut run = on_kvm()?
-        .args(["--transport", transport, "--timeout", "60"])
+        .args(["--transport", transport, "--timeout", "30"])
+        .args(["--timeout-scale", "2", "--boot-timeout", "240"])
         .args(["--env", &format!("RUBBISH={}", program.display())]);
     for (name, script) in scripts {
         // A quiet test in between shows what state the machine is in, and has it replaced where it is lost.

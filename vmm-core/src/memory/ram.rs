@@ -7,6 +7,7 @@ use std::{fs::File, io, sync::Arc};
 use vm_memory::{
     FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion,
     GuestRegionMmap,
+    mmap::{FromRangesError, MmapRegionError},
 };
 
 /// Why there is no guest memory.
@@ -73,7 +74,7 @@ impl GuestRam {
             )
         });
         let memory = GuestMemoryMmap::from_ranges_with_files(ranges)
-            .map_err(|e| allocate(io::Error::other(e)))?;
+            .map_err(|error| allocate(system_reason(error)))?;
         if config.huge_pages {
             for region in memory.iter() {
                 let len = usize::try_from(region.len()).expect("64-bit host");
@@ -121,6 +122,14 @@ impl GuestRam {
     }
 }
 
+/// What the system said, without what was made of it on the way.
+fn system_reason(error: FromRangesError) -> io::Error {
+    match error {
+        FromRangesError::MmapRegion(MmapRegionError::Mmap(reason)) => reason,
+        other => io::Error::other(other),
+    }
+}
+
 /// A file in memory of this size, for good.
 fn memfd(bytes: u64) -> io::Result<File> {
     let memfd = memfd_create("guest-ram", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
@@ -139,6 +148,21 @@ mod tests {
             bytes,
             huge_pages: true,
             file: true,
+        }
+    }
+
+    #[test]
+    fn what_the_host_has_not_is_refused_in_the_systems_words() {
+        for huge_pages in [false, true] {
+            let wanted = MemoryConfig {
+                huge_pages,
+                ..config(1 << 62)
+            };
+            let Err(RamError::Allocate { bytes, source }) = GuestRam::new(&wanted) else {
+                panic!("no host has so much");
+            };
+            assert_eq!(bytes, 1 << 62);
+            assert!(source.raw_os_error().is_some(), "{source:?}");
         }
     }
 
