@@ -6,7 +6,7 @@
 mod common;
 mod rubbish;
 
-use common::{Finished, Run, Started, extra_kernel, extra_vmlinux, nested};
+use common::{Run, Started, extra_kernel, extra_vmlinux, nested};
 use rustix::process::{Pid, Signal, kill_process};
 
 #[test]
