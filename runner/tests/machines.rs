@@ -4,9 +4,10 @@
 //! How this runs where the host's KVM is not fit for it: `common/nested.rs`.
 
 mod common;
+mod refusals;
 mod rubbish;
 
-use common::{Finished, Run, Started, extra_kernel, extra_vmlinux, nested};
+use common::{Run, Started, extra_kernel, extra_vmlinux, nested};
 use rustix::process::{Pid, Signal, kill_process};
 
 #[test]
