@@ -2,7 +2,7 @@
 
 use super::{
     args::BootArgs,
-    bench::{Bench, Done, Subject},
+    measure::{Bench, Done, Subject},
     table::{median, table, worst},
 };
 use crate::{
@@ -320,8 +320,8 @@ mod tests {
         });
         for words in [
             "all                       4",
-            "p9:0       4           2       3",
-            "p9.1:0     7",
+            "p9:0        4           2       3",
+            "p9.1:0      7",
         ] {
             assert!(with.contains(words), "{words:?} in {with}");
         }

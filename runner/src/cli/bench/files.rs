@@ -2,8 +2,8 @@
 
 use super::{
     args::FilesArgs,
-    bench::{Bench, Done, Subject},
     boot::{Queue, queues},
+    measure::{Bench, Done, Subject},
     patterns::{PATTERNS, PLACE, Said},
     table::{median, table},
     tree::{self, Size},
@@ -112,7 +112,10 @@ fn tables(document: &Document) -> String {
             [
                 pattern.name.into(),
                 format!("{:.1}", of(|said| said.seconds() * 1e3)),
-                format!("{:.1}", of(|said| said.bytes as f64 / 1e6 / said.seconds())),
+                match of(|said| said.bytes as f64) {
+                    0.0 => "-".into(),
+                    _ => format!("{:.2}", of(|said| said.bytes as f64 / 1e6 / said.seconds())),
+                },
                 format!("{:.0}", of(|said| said.operations as f64 / said.seconds())),
                 cell(count(|queue| queue.kicks)),
                 cell(count(|queue| queue.interrupts)),
@@ -184,7 +187,7 @@ mod tests {
         let run = Run::of(&measured(true), "4000000 20 2000000000\n").expect("figures");
         assert_eq!(
             row(vec![run]),
-            ["walk", "2000.0", "2.0", "10", "5", "6", "30", "1.50"]
+            ["walk", "2000.0", "2.00", "10", "5", "6", "30", "1.50"]
         );
         let run = Run::of(&measured(false), "4000000 20 2000000000\n").expect("figures");
         assert_eq!(row(vec![run])[4..], ["-", "-", "-", "-"]);

@@ -1,9 +1,9 @@
 //! `runner bench`: measurements of our own machinery.
 
 mod args;
-mod bench;
 mod boot;
 mod files;
+mod measure;
 mod patterns;
 mod table;
 mod tree;

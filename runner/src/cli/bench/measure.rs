@@ -204,7 +204,8 @@ impl std::fmt::Display for Subject {
         } = self;
         write!(
             f,
-            "{kernel} ({release}; {boot}), {engine} ({accelerator}), {cpus} CPUs, {memory_mib} MiB"
+            "{kernel} ({release}; {boot}), {engine} ({accelerator}), {cpus} CPU{}, {memory_mib} MiB",
+            if *cpus == 1 { "" } else { "s" }
         )
     }
 }
