@@ -4,6 +4,7 @@
 //! How this runs where the host's KVM is not fit for it: `common/nested.rs`.
 
 mod common;
+mod refusals;
 mod rubbish;
 
 use common::{Run, Started, extra_kernel, extra_vmlinux, nested};

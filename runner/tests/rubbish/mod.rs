@@ -79,10 +79,10 @@ fn rubbish_at_every_port_and_in_configuration_space_harms_the_guest_alone() {
     let scripts = [
         (
             "harmless-ports",
-            format!("$RUBBISH 1 20000 ports {HARMLESS}"),
+            format!("$RUBBISH 1 4000 ports {HARMLESS}"),
         ),
-        ("all-ports", format!("$RUBBISH 2 20000 ports {ALL}")),
-        ("all-ports-again", format!("$RUBBISH 3 20000 ports {ALL}")),
+        ("all-ports", format!("$RUBBISH 2 4000 ports {ALL}")),
+        ("all-ports-again", format!("$RUBBISH 3 4000 ports {ALL}")),
         ("configuration", config.replace("SEED", "4")),
         ("configuration-again", config.replace("SEED", "5")),
     ];

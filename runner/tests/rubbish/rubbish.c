@@ -54,7 +54,7 @@ static void die(const char *what)
 
 static void ports(long count, char **ranges, int n)
 {
-	unsigned char buffer[4096] = { 0x5a };
+	unsigned char buffer[64] = { 0x5a };
 
 	if (iopl(3))
 		die("iopl");
