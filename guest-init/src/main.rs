@@ -31,6 +31,7 @@ mod smoke;
 )]
 mod sys;
 mod test;
+mod timeline;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -67,7 +68,6 @@ fn run(words: impl Iterator<Item = OsString>) -> u8 {
 }
 
 fn init() -> ! {
-    sys::write_port(mark::PORT, mark::INIT);
     power::report_panics();
     if let Err(failure) = boot_and_serve() {
         power::say_fatal(&failure.to_string());
@@ -77,6 +77,7 @@ fn init() -> ! {
 
 fn boot_and_serve() -> Result<()> {
     mounts::mount_first()?;
+    timeline::reached(mark::INIT);
     let mut warnings = modules::load_all(Path::new(wire::MODULES_DIR));
     let [link, log] = ports::open([wire::LINK_PORT, wire::KLOG_PORT], PORTS_AT_MOST)
         .map_err(|failure| with_warnings(failure, &warnings))?;

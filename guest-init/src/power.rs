@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::system::{RebootCommand, reboot};
 use wire::mark;
 
-use crate::sys;
+use crate::timeline;
 
 /// Prints `reason` where the host finds it when there is no link to say it on: on the console, as a
 /// line of its own, and out of the transmitter before this returns.
@@ -39,7 +39,7 @@ pub fn report_panics() {
 
 /// Ends the machine. Nothing is synced: nothing in it outlives it.
 pub fn off() -> ! {
-    sys::write_port(mark::PORT, mark::POWER_OFF);
+    timeline::reached(mark::POWER_OFF);
     // Without ACPI nothing can cut the power, and the kernel turns a power-off into a halt that
     // never ends and that no host can tell from a hang. A restart always ends a test machine.
     let can_power_off = Path::new("/sys/firmware/acpi/tables").exists();

@@ -16,6 +16,7 @@ use crate::root;
 use crate::settings;
 use crate::sys;
 use crate::test::{Test, not_started, send_artifacts};
+use crate::timeline;
 
 /// The kernel log up to a test's end is waited for so long before the end is reported without it.
 const LOG_AT_MOST: Duration = Duration::from_secs(5);
@@ -150,7 +151,7 @@ impl Server {
         }
         let mut warnings = Vec::new();
         let root = root::enter(setup, &mut warnings)?;
-        sys::write_port(mark::PORT, mark::ROOT_MOUNTED);
+        timeline::reached(mark::ROOT_MOUNTED);
         self.root = Some(root);
         warnings.extend(settings::apply(&setup.hostname));
         for warning in warnings {
@@ -159,7 +160,7 @@ impl Server {
         self.fitness = Some(Fitness::now());
         // From here on there are tests to compete with. Some kernels do not let init do so.
         let _ = sys::run_before_others();
-        sys::write_port(mark::PORT, mark::READY);
+        timeline::reached(mark::READY);
         self.link.send(&GuestMessage::Ready(Ready {
             cpus: facts::cpus_online(),
             memory_kib: facts::memory_kib(),

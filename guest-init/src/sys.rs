@@ -86,18 +86,6 @@ pub fn kill_everything() -> io::Result<()> {
     check(unsafe { libc::kill(-1, libc::SIGKILL) }).map(drop)
 }
 
-/// Writes `value` to an I/O port. Best effort: a kernel that is locked down or has no `ioperm` refuses.
-pub fn write_port(port: u16, value: u8) {
-    // SAFETY: the kernel lets this thread use one port, for the one instruction below; the port's address is in `dx` and
-    // the value in `al`, and the instruction touches no memory and no flags.
-    unsafe {
-        if libc::ioperm(port.into(), 1, 1) == 0 {
-            std::arch::asm!("out dx, al", in("dx") port, in("al") value, options(nomem, nostack, preserves_flags));
-            libc::ioperm(port.into(), 1, 0);
-        }
-    }
-}
-
 /// Sets the network interface `lo` up.
 pub fn loopback_up() -> io::Result<()> {
     let socket = rustix::net::socket_with(
