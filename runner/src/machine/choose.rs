@@ -2,7 +2,7 @@
 
 use super::{Accelerator, Engine, kvm::Kvm, qemu::Qemu};
 use std::path::PathBuf;
-use vmm_core::KvmHealth;
+use vmm_core::{Fault, KvmHealth};
 
 /// `--engine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -52,9 +52,22 @@ fn remedy(health: &KvmHealth) -> String {
 pub fn choose(choice: EngineChoice) -> Result<Box<dyn Engine>, NoEngine> {
     decide(
         choice,
-        vmm_core::probe(),
+        probe(vmm_core::probe),
         find_program("qemu-system-x86_64"),
     )
+}
+
+/// How often a host that gave no answer in time is asked.
+const ASKED: usize = 4;
+
+/// The health of KVM: a host that was too busy to answer is asked again, as software emulation for the rest of the run would
+/// cost far more than the seconds that this takes.
+fn probe(ask: impl FnMut() -> KvmHealth) -> KvmHealth {
+    let busy = KvmHealth::Broken(Fault::NoAnswer);
+    std::iter::repeat_with(ask)
+        .take(ASKED)
+        .find(|health| *health != busy)
+        .unwrap_or(busy)
 }
 
 fn decide(
@@ -102,6 +115,21 @@ mod tests {
 
     const GOOD: KvmHealth = KvmHealth::Healthy { micros: 9 };
     const BAD: KvmHealth = KvmHealth::Missing;
+
+    #[test]
+    fn a_busy_host_is_asked_again_and_no_other() {
+        let busy = || KvmHealth::Broken(Fault::NoAnswer);
+        let mut answers = [busy(), busy(), GOOD].into_iter();
+        assert_eq!(probe(|| answers.next().expect("asked no more")), GOOD);
+        let mut asked = 0;
+        let mut count = |answer: KvmHealth| {
+            asked += 1;
+            answer
+        };
+        assert_eq!(probe(|| count(busy())), busy());
+        assert_eq!(probe(|| count(BAD)), BAD);
+        assert_eq!(asked, ASKED + 1);
+    }
 
     fn name(
         choice: EngineChoice,
