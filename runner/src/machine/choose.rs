@@ -2,7 +2,7 @@
 
 use super::{Accelerator, Engine, kvm::Kvm, qemu::Qemu};
 use std::path::PathBuf;
-use vmm_core::KvmHealth;
+use vmm_core::{Fault, KvmHealth};
 
 /// `--engine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -52,9 +52,24 @@ fn remedy(health: &KvmHealth) -> String {
 pub fn choose(choice: EngineChoice) -> Result<Box<dyn Engine>, NoEngine> {
     decide(
         choice,
-        vmm_core::probe(),
+        patient(vmm_core::probe),
         find_program("qemu-system-x86_64"),
     )
+}
+
+/// How often KVM is asked again while it does not answer in time, which on an overloaded host means little.
+const AGAIN: usize = 4;
+
+/// The first answer of `probe`, or none at all after some seconds.
+fn patient(mut probe: impl FnMut() -> KvmHealth) -> KvmHealth {
+    let mut health = probe();
+    for _ in 0..AGAIN {
+        if health != KvmHealth::Broken(Fault::NoAnswer) {
+            break;
+        }
+        health = probe();
+    }
+    health
 }
 
 fn decide(
@@ -112,6 +127,19 @@ mod tests {
         decide(choice, health, program)
             .map(|engine| (engine.name(), engine.accelerator().as_str()))
             .map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn kvm_is_asked_again_only_while_it_does_not_answer() {
+        const SILENT: KvmHealth = KvmHealth::Broken(Fault::NoAnswer);
+        let asked = |answers: &[KvmHealth]| {
+            let mut left = answers.iter().cloned();
+            let health = patient(|| left.next().unwrap_or(SILENT));
+            (health, left.len())
+        };
+        assert_eq!(asked(&[GOOD, BAD]), (GOOD, 1));
+        assert_eq!(asked(&[SILENT, SILENT, BAD, GOOD]), (BAD, 1));
+        assert_eq!(asked(&[]), (SILENT, 0));
     }
 
     #[test]
