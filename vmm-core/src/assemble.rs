@@ -11,7 +11,7 @@
 //! | vCPUs | CPUID, entry state | threads that wait to be let go |
 
 use crate::{
-    boot::{self, LoadError, acpi, mptable},
+    boot::{self, LoadError, acpi, mptable, reset_vector},
     bus::{Bus, BusDevice, Overlap},
     config::{Transport, VmConfig},
     control::{Event, Mark, QueueStatistics, StopReason},
@@ -347,6 +347,7 @@ fn write_tables(config: &VmConfig, ram: &GuestRam, devices: usize) -> Result<Opt
             .write_slice(bytes, GuestAddress(area.start))
             .expect("every machine has memory below 1 MiB");
     };
+    put(&reset_vector::CODE, layout::RESET_VECTOR);
     // Beside ACPI tables for `acpi=noirq` and the like; a kernel that takes everything from those ignores it.
     match mptable::build(&config.cpus, config.transport) {
         Ok(table) => put(&table, layout::MP_TABLE),

@@ -58,8 +58,11 @@ pub const VIRTIO_MMIO: Area = area(0xd000_0000, 0x10_0000);
 pub const VIRTIO_MMIO_STRIDE: u64 = 0x1000;
 /// PCI configuration space of bus 0 (ECAM).
 pub const ECAM: Area = area(0xe000_0000, 0x10_0000);
-/// Virtual machine generation identifier, the last page of the BIOS area.
-pub const VMGENID: Area = area(0xf_f000, 0x1000);
+/// Virtual machine generation identifier, in the last page of the BIOS area.
+pub const VMGENID: Area = area(0xf_f000, 0xff0);
+/// Where a PC's BIOS begins in 16-bit mode, f000:fff0, and where kernels jump to restart it
+/// ([`crate::boot::reset_vector`]).
+pub const RESET_VECTOR: Area = area(0xf_fff0, 0x10);
 /// IOAPIC.
 pub const IOAPIC: Area = area(0xfec0_0000, 0x1000);
 /// Local APIC.
@@ -141,6 +144,7 @@ mod tests {
             ACPI,
             MP_TABLE,
             VMGENID,
+            RESET_VECTOR,
             area(HIGH_RAM_START, HOLE_START - HIGH_RAM_START),
             PCI_WINDOW,
             VIRTIO_MMIO,
@@ -162,7 +166,8 @@ mod tests {
         assert_eq!(ACPI.start, BIOS.start);
         assert_eq!(ACPI.end(), MP_TABLE.start);
         assert_eq!(MP_TABLE.end(), VMGENID.start);
-        assert_eq!(VMGENID.end(), BIOS.end());
+        assert_eq!(VMGENID.end(), RESET_VECTOR.start);
+        assert_eq!(RESET_VECTOR.end(), BIOS.end());
         assert_eq!(BIOS.end(), HIGH_RAM_START);
     }
 

@@ -4,7 +4,7 @@
 //! place what it maps, so everything of ours in it that no table describes is reserved.
 
 use crate::layout::{
-    self, ACPI, Area, EBDA, ECAM, HIGH_RAM_START, KVM_IDENTITY, KVM_TSS, MP_TABLE, VMGENID,
+    self, ACPI, Area, BIOS, EBDA, ECAM, HIGH_RAM_START, KVM_IDENTITY, KVM_TSS, MP_TABLE,
 };
 
 /// Who may use a range; the values are the specification's.
@@ -39,8 +39,7 @@ pub(super) fn map(bytes: u64) -> Vec<Entry> {
         entry(Kind::Ram, 0, EBDA.start),
         reserved(EBDA),
         entry(Kind::Acpi, ACPI.start, ACPI.end()),
-        entry(Kind::Reserved, MP_TABLE.start, VMGENID.start),
-        reserved(VMGENID),
+        entry(Kind::Reserved, MP_TABLE.start, BIOS.end()),
     ];
     let mut areas = layout::ram(bytes).into_iter();
     let low = areas.next().expect("every machine has low memory");

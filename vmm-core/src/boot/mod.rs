@@ -11,6 +11,7 @@ mod initramfs;
 mod load;
 pub mod mptable;
 mod pvh;
+pub mod reset_vector;
 #[cfg(test)]
 mod samples;
 mod zero_page;
