@@ -3,7 +3,7 @@
 CARGO ?= cargo
 RUNNER = target/release/runner
 
-.PHONY: setup demo check bench install
+.PHONY: setup demo check bench stress install
 
 ## Install what is missing (Debian and Ubuntu) and fetch the kernel and sources that the demo and the tests boot.
 setup:
@@ -20,6 +20,10 @@ check: setup
 ## Measure start-up beside a bare QEMU boot of the same kernel; prints ratios.
 bench: setup
 	@scripts/bench
+
+## Boot N machines of our own monitor in a row, 100 unless said otherwise: make stress N=1000
+stress: setup
+	@scripts/stress $(N)
 
 ## Install the one binary for this user.
 install:

@@ -244,6 +244,11 @@ impl<'a> Session<'a> {
                         printable(why, 200)
                     )
                 });
+                // It may have been a test's joke. The next one would be blamed for it all the same.
+                let unfit = unfit.or_else(|| {
+                    let announced = "the kernel announced a panic, and went on";
+                    self.seen.panicked.then(|| announced.to_owned())
+                });
                 if unfit.is_some() || !ended.unkillable.is_empty() {
                     let reason = unfit.or(verdict.message).unwrap_or_default();
                     return Ok(Step::End(Ended::MachineLost {

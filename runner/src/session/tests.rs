@@ -342,6 +342,22 @@ fn look(rip: u64, records: &[(u64, &str)]) -> Inspection {
     }
 }
 
+/// The end of a test with nothing to complain about.
+fn passed() -> GuestMessage {
+    GuestMessage::Ended(wire::TestEnded {
+        test: 0,
+        status: wire::ExitStatus::Exited(0),
+        timed_out: false,
+        duration_us: 1,
+        dropped: [0; 2],
+        artifacts_dropped: 0,
+        unkillable: vec![],
+        unfit: None,
+        taint: 0,
+        klog_seq: None,
+    })
+}
+
 const RIP: u64 = 0xffff_ffff_8123_4567;
 
 #[test]
@@ -492,6 +508,28 @@ fn a_boot_that_stands_still_says_how_far_it_came_before_it_was_asked() {
 }
 
 #[test]
+fn a_machine_that_announced_a_panic_gets_no_further_test() {
+    let left = run(vec![look(RIP, &[])], |mut guest| {
+        guest.boot();
+        guest.process.say(News::Sight(Sight::Panicked));
+        // The test does not end before that has been heard.
+        std::thread::sleep(Duration::from_millis(30));
+        guest.send(&passed());
+        let _ = guest.console.read(&mut [0; 1]);
+    });
+    let result = left.result.expect("judged");
+    assert_eq!(result.outcome, suites::Outcome::KernelCrash);
+    let Ended::MachineLost {
+        useful: true,
+        reason,
+    } = &left.ended
+    else {
+        panic!("{:?}", left.ended);
+    };
+    assert!(reason.contains("announced a panic"), "{reason}");
+}
+
+#[test]
 fn a_measured_machine_says_when_and_what_before_it_goes() {
     let left = run(vec![look(RIP, &[])], |mut guest| {
         for nanos in [5, 6] {
@@ -499,18 +537,7 @@ fn a_measured_machine_says_when_and_what_before_it_goes() {
             guest.process.say(News::Sight(mark));
         }
         guest.boot();
-        guest.send(&GuestMessage::Ended(wire::TestEnded {
-            test: 0,
-            status: wire::ExitStatus::Exited(0),
-            timed_out: false,
-            duration_us: 1,
-            dropped: [0; 2],
-            artifacts_dropped: 0,
-            unkillable: vec![],
-            unfit: None,
-            taint: 0,
-            klog_seq: None,
-        }));
+        guest.send(&passed());
         let _ = guest.console.read(&mut [0; 1]);
     });
     assert!(matches!(left.ended, Ended::Completed), "{:?}", left.ended);
