@@ -220,7 +220,7 @@ fn values_that_make_no_sense_are_refused_before_anything_starts() {
         (&["--env", "=1"], &["NAME=VALUE"]),
         (&["--env", "NOT_SET_ANYWHERE"], &["NOT_SET_ANYWHERE"]),
         (&["--module", ""], &["--module"]),
-        (&["--engine", "xen"], &["'xen'", "auto, qemu"]),
+        (&["--engine", "xen"], &["'xen'", "auto, kvm, qemu"]),
         (&["--transport", "usb"], &["'usb'", "pci, mmio"]),
         (&["--boot-failure", "maybe"], &["bad, skip"]),
         (
