@@ -35,7 +35,7 @@ fn qemu_runs_a_kernel_on_it() {
 
 /// What engines have to agree on, of every test: its outcome, and those of the results inside it.
 fn outcomes(run: &common::Finished) -> Vec<String> {
-    let tests = run.results["tests"].as_array().expect("tests");
+    let tests = run.results["results"].as_array().expect("results");
     let line = |test: &serde_json::Value| {
         let inside = test["subtests"].as_array().into_iter().flatten();
         let inside: Vec<String> = inside

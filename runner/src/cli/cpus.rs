@@ -43,6 +43,10 @@ impl CpuArgs {
         let (sockets, cores) = match (asked, self.sockets, self.cores) {
             (Some(cpus), Some(sockets), None) => (sockets, cpus / sockets.saturating_mul(threads)),
             (Some(cpus), None, Some(cores)) => (cpus / cores.saturating_mul(threads), cores),
+            // A node is a socket where that comes out even, as it is on most hardware.
+            (Some(cpus), None, None) if cpus.is_multiple_of(self.numa.saturating_mul(threads)) => {
+                (self.numa, cpus / self.numa / threads)
+            }
             (Some(cpus), None, None) => (1, cpus / threads),
             (_, sockets, cores) => (sockets.unwrap_or(1), cores.unwrap_or(1)),
         };

@@ -60,9 +60,18 @@ pub const fn thread_bits(cpus: &CpuConfig) -> u32 {
 }
 
 /// Bits that the thread's and the core's number take in an APIC identifier: what is above them is the socket.
+///
+/// With more than one NUMA node at least three: for AMD's family 17h kernels take eight consecutive identifiers for one
+/// last-level cache, whatever CPUID says (`cacheinfo_amd_init_llc_id` in `arch/x86/kernel/cpu/cacheinfo.c`), and
+/// that must not span nodes.
 #[must_use]
 pub const fn socket_shift(cpus: &CpuConfig) -> u32 {
-    width(cpus.cores) + width(cpus.threads)
+    let shift = width(cpus.cores) + width(cpus.threads);
+    if cpus.numa_nodes > 1 && shift < 3 {
+        3
+    } else {
+        shift
+    }
 }
 
 /// APIC identifier of vCPU number `vcpu`, which counts threads first, then cores, then sockets.
@@ -122,7 +131,7 @@ pub const fn check(cpus: &CpuConfig) -> Result<(), TopologyError> {
             threads,
         });
     }
-    let last = fields(sockets, cores, threads);
+    let last = fields(cpus);
     if last > MAX_APIC_ID as u64 {
         return Err(TopologyError::ApicId {
             sockets,
@@ -144,12 +153,11 @@ pub const fn check(cpus: &CpuConfig) -> Result<(), TopologyError> {
 }
 
 /// The greatest APIC identifier; saturated where it is absurd.
-const fn fields(sockets: u32, cores: u32, threads: u32) -> u64 {
-    // 31 bits at most, shifted by 64 at most: 128 bits hold it.
-    let (core_shift, socket_shift) = (width(threads), width(threads) + width(cores));
-    let id = ((sockets - 1) as u128) << socket_shift
-        | ((cores - 1) as u128) << core_shift
-        | (threads - 1) as u128;
+const fn fields(cpus: &CpuConfig) -> u64 {
+    // 32 bits at most, shifted by 64 at most: 128 bits hold it.
+    let id = ((cpus.sockets - 1) as u128) << socket_shift(cpus)
+        | ((cpus.cores - 1) as u128) << thread_bits(cpus)
+        | (cpus.threads - 1) as u128;
     if id > u64::MAX as u128 {
         u64::MAX
     } else {
@@ -195,13 +203,14 @@ mod tests {
             [0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13]
         );
         assert_eq!(apic_ids(&cpus(3, 1, 1, 1)), [0, 1, 2]);
+        assert_eq!(apic_ids(&cpus(2, 1, 1, 2)), [0, 8]);
     }
 
     #[test]
     fn a_cache_never_spans_nodes() {
         assert_eq!(last_level_shift(&cpus(1, 4, 1, 1)), 2);
         assert_eq!(last_level_shift(&cpus(1, 4, 1, 2)), 1);
-        assert_eq!(last_level_shift(&cpus(2, 2, 2, 2)), 2);
+        assert_eq!(last_level_shift(&cpus(2, 2, 2, 2)), 3);
         // Three cores on each node: {0, 1}, {2}, {3}, {4, 5} is what aligned pairs leave.
         assert_eq!(last_level_shift(&cpus(1, 6, 1, 2)), 0);
     }
@@ -233,7 +242,7 @@ mod tests {
             prop_assume!(check(&cpus).is_ok());
             let ids = apic_ids(&cpus);
             prop_assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
-            prop_assert_eq!(u64::from(*ids.last().expect("one")), fields(sockets, cores, threads));
+            prop_assert_eq!(u64::from(*ids.last().expect("one")), fields(&cpus));
             let mut sizes = vec![0; nodes as usize];
             for vcpu in 0..cpus.count() {
                 sizes[node(&cpus, vcpu) as usize] += 1;
