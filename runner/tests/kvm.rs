@@ -104,14 +104,26 @@ fn it_is_chosen_unasked() {
 #[ignore = "needs real KVM: run by on_real_kvm"]
 fn every_way_to_build_a_machine_boots() {
     let variants: [&[&str]; 4] = [
-        &["--boot", "bzimage"],
-        &["--cpus", "8", "--sockets", "2", "--threads", "2"],
-        &["--cpus", "2", "--numa", "2"],
+        &["--memory", "512M", "--boot", "bzimage"],
+        &[
+            "--memory",
+            "512M",
+            "--cpus",
+            "8",
+            "--sockets",
+            "2",
+            "--threads",
+            "2",
+        ],
+        &["--memory", "512M", "--cpus", "2", "--numa", "2"],
         &["--memory", "5G"],
     ];
     for arguments in variants {
-        let Some(run) = on_our_monitor() else { return };
-        let run = run.args(arguments).suite("smoke").run();
+        let Some(run) = common::Run::on_kernel() else {
+            return;
+        };
+        let run = run.args(["--engine", "kvm"]).args(arguments);
+        let run = run.suite("smoke").run();
         run.assert_status(0);
     }
 }
