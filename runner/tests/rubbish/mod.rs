@@ -77,17 +77,14 @@ fn attack(transport: &str, scripts: &[(&str, String)]) -> Option<Finished> {
 #[test]
 #[ignore = "needs real KVM: run by on_real_kvm"]
 fn rubbish_at_every_port_and_in_configuration_space_harms_the_guest_alone() {
-    let config =
-        r#"for d in /sys/bus/pci/devices/*; do $RUBBISH SEED 2000 file $d/config 4096; done"#;
+    let config = r#"for d in /sys/bus/pci/devices/*; do $RUBBISH 4 2000 file $d/config 4096; done"#;
     let scripts = [
         (
             "harmless-ports",
             format!("$RUBBISH 1 4000 ports {HARMLESS}"),
         ),
         ("all-ports", format!("$RUBBISH 2 4000 ports {ALL}")),
-        ("all-ports-again", format!("$RUBBISH 3 4000 ports {ALL}")),
-        ("configuration", config.replace("SEED", "4")),
-        ("configuration-again", config.replace("SEED", "5")),
+        ("configuration", config.to_owned()),
     ];
     let Some(done) = attack("pci", &scripts) else {
         return;
