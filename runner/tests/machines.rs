@@ -92,8 +92,8 @@ fn the_kernel_finds_the_shape_that_was_asked_for() {
             facts: &[
                 ("cpus", "8"),
                 ("packages", "0 0 0 0 1 1 1 1"),
-                ("cores", "0 0 1 1 0 0 1 1"),
-                ("threads", "0-1 2-3 4-5 6-7"),
+                // Not which threads share a core: kernels believe AMD's leaves about that only with TOPOEXT, which the
+                // emulated processor of a nested machine does not have.
                 ("nodes", "0-3 4-7"),
                 ("distances", "10 20 20 10"),
                 ("buses", "pci0000"),
