@@ -23,6 +23,8 @@ pub enum Platform {
         transport: Transport,
         /// Whether machines run inside.
         nested: bool,
+        /// How many CPUs, the first ones, nothing is to run on unasked.
+        spare_cpus: u32,
     },
 }
 
@@ -129,6 +131,7 @@ impl CommandLine {
                 accelerator,
                 transport,
                 nested,
+                spare_cpus: _,
             } => {
                 table.push(TALKATIVE);
                 table.extend(NO_KEYBOARD);
@@ -150,6 +153,21 @@ impl CommandLine {
                 why,
             })
             .collect();
+        if let Platform::Qemu {
+            spare_cpus: spare @ 1..,
+            ..
+        } = platform
+        {
+            let last = spare - 1;
+            options.push(KernelOption {
+                text: if last == 0 {
+                    "isolcpus=0".into()
+                } else {
+                    format!("isolcpus=0-{last}")
+                },
+                why: "emulated CPUs write to the state of the first, which therefore runs no machine",
+            });
+        }
         options.extend(append.iter().map(|text| KernelOption {
             text: text.clone(),
             why: "asked for with --append",
@@ -190,6 +208,7 @@ mod tests {
                     accelerator,
                     transport,
                     nested: false,
+                    spare_cpus: 0,
                 });
             }
         }
@@ -202,6 +221,7 @@ mod tests {
                 "audit",
                 "nosmp",
                 "tsc=",
+                "isolcpus",
                 "panic_on",
             ] {
                 assert!(!line.contains(word), "{word} in {line}");
@@ -216,10 +236,12 @@ mod tests {
                 accelerator,
                 transport: Transport::Pci,
                 nested: true,
+                spare_cpus: 2,
             };
             let line = CommandLine::new(platform, &[]).to_string();
             let told = line.contains("tsc=reliable");
             assert_eq!(told, accelerator == Accelerator::Tcg, "{line}");
+            assert!(line.contains("isolcpus=0-1"), "{line}");
         }
     }
 

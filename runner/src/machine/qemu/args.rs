@@ -1,5 +1,6 @@
 //! Lowers a [`MachineSpec`] to QEMU's argument list. Pure, so that golden tests can hold it.
 
+use super::spare::Spare;
 use crate::machine::{Accelerator, CommandLine, MachineSpec, Platform, Transport};
 use std::{
     ffi::{OsStr, OsString},
@@ -61,20 +62,24 @@ pub fn arguments(spec: &MachineSpec, accelerator: Accelerator) -> Vec<OsString> 
     args.option("-machine", format!("{machine}{hpet}"))
         .option("-accel", accel)
         .option("-cpu", cpu);
-    let cpus = spec.cpus;
+    let cpus = if emulated_svm {
+        Spare::before(spec.cpus)
+    } else {
+        Spare::none(spec.cpus)
+    };
     args.option(
         "-smp",
         format!(
             "{},sockets={},cores={},threads={}",
-            cpus.count(),
-            cpus.sockets,
-            cpus.cores,
-            cpus.threads
+            cpus.all.count(),
+            cpus.all.sockets,
+            cpus.all.cores,
+            cpus.all.threads
         ),
     );
     args.option("-m", format!("{}M", spec.memory_mib));
-    if cpus.numa_nodes > 1 {
-        numa(&mut args, spec);
+    if spec.cpus.numa_nodes > 1 {
+        numa(&mut args, spec, cpus.idle);
     }
     args.option("-kernel", format!("/proc/self/fd/{}", fds::KERNEL));
     args.option("-initrd", format!("/proc/self/fd/{}", fds::INITRAMFS));
@@ -82,6 +87,7 @@ pub fn arguments(spec: &MachineSpec, accelerator: Accelerator) -> Vec<OsString> 
         accelerator,
         transport: spec.transport,
         nested: spec.nested,
+        spare_cpus: cpus.idle,
     };
     let command_line = CommandLine::new(platform, &spec.append);
     args.option("-append", command_line.to_string());
@@ -114,14 +120,14 @@ pub fn arguments(spec: &MachineSpec, accelerator: Accelerator) -> Vec<OsString> 
     args.0
 }
 
-/// Nodes of equal parts; what memory is left over goes to the last.
-fn numa(args: &mut Args, spec: &MachineSpec) {
+/// Nodes of equal parts; what memory is left over goes to the last, and the first CPUs, which are `idle`, to the first.
+fn numa(args: &mut Args, spec: &MachineSpec, idle: u32) {
     let nodes = spec.cpus.numa_nodes;
     let cpus = spec.cpus.count() / nodes;
     let memory = spec.memory_mib / u64::from(nodes);
     for node in 0..nodes {
-        let first = node * cpus;
-        let last = first + cpus - 1;
+        let last = idle + (node + 1) * cpus - 1;
+        let first = if node == 0 { 0 } else { last + 1 - cpus };
         let size = if node + 1 == nodes {
             spec.memory_mib - memory * u64::from(nodes - 1)
         } else {
@@ -276,7 +282,11 @@ mod tests {
                 "-machine q35,usb=off,vmport=off,hpet=off -accel tcg,thread=multi \
                  -cpu EPYC,+svm,+npt,-xsave,-avx,-avx2,-f16c,-fma",
             )
-            .replace("no_timer_check foo=1", "no_timer_check tsc=reliable foo=1");
+            .replace("-smp 3,sockets=1,cores=3", "-smp 4,sockets=1,cores=4")
+            .replace(
+                "no_timer_check foo=1",
+                "no_timer_check tsc=reliable isolcpus=0 foo=1",
+            );
         assert_eq!(emulated, expected);
         // What the host passes on is a matter of its KVM module.
         assert_eq!(

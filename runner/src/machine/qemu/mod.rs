@@ -3,5 +3,6 @@
 mod args;
 mod engine;
 mod qmp;
+mod spare;
 
 pub use engine::Qemu;
