@@ -5,5 +5,5 @@ mod rundir;
 mod sealed;
 
 pub use names::{guest_path, test_dir};
-pub use rundir::RunDir;
+pub use rundir::{RunDir, RunDirError};
 pub use sealed::sealed_file;

@@ -50,7 +50,7 @@ pub(super) struct Described<'a> {
 }
 
 /// The text of a raw line: without ANSI escapes, NULs and other controls, invalid UTF-8 replaced.
-pub(super) fn clean(raw: &[u8]) -> Cow<'_, str> {
+pub(crate) fn clean(raw: &[u8]) -> Cow<'_, str> {
     let is_control = |b: &u8| (*b < b' ' && *b != b'\t') || *b == 0x7f;
     if !raw.iter().any(is_control) {
         return String::from_utf8_lossy(raw);

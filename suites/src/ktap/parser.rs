@@ -46,6 +46,34 @@ impl Parser {
         }
     }
 
+    /// A parser for a log that was recorded elsewhere and may have no end: results that were announced and never came
+    /// are results too, [`crate::Outcome::NotRun`], or [`crate::Outcome::KernelCrash`] where [`Parser::crash`] said so.
+    #[must_use]
+    pub fn of_log(format: OutputFormat) -> Self {
+        let mut parser = Self::new(format);
+        parser.keep.fill = true;
+        parser
+    }
+
+    /// Says that the program never came to its end: what it announced and did not print are results too.
+    pub fn never_ended(&mut self) {
+        self.keep.fill = true;
+    }
+
+    /// Says that the log has a crash of the kernel here. It counts where no result comes after it.
+    pub fn crash(&mut self, text: &str) {
+        let crash = head(text, MAX_DIAGNOSTICS);
+        crash.clone_into(&mut self.keep.crash);
+        let top = self.top();
+        top.crashed = true;
+    }
+
+    /// Whether anything of KTAP or TAP has come: a version, a plan or a result.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.header || self.result
+    }
+
     /// Takes the next piece of output.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.format == OutputFormat::ExitStatus {
@@ -69,7 +97,7 @@ impl Parser {
         let is_ktap = match self.format {
             OutputFormat::Auto => self.header,
             OutputFormat::Kselftest => self.header || self.result || self.bail_out.is_some(),
-            OutputFormat::ExitStatus => false,
+            _ => false,
         };
         if !is_ktap {
             return Document::default();
@@ -251,6 +279,8 @@ impl Parser {
             return None;
         }
         if is_new {
+            // Whatever the kernel said before, the machine went on.
+            self.top().crashed = false;
             let announced = self.top().announced.take();
             self.levels.push(Level::new(column, announced));
         }
