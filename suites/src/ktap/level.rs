@@ -196,7 +196,7 @@ impl Level {
         current.only_header = false;
         current.ended_by_skip = bare_skip;
         if current.count == 1 {
-            current.numbers = Some(Vec::new());
+            current.numbers.get_or_insert_default();
         }
         if !kept {
             current.numbers = None;
@@ -345,6 +345,9 @@ impl Level {
         if keep.fill {
             say_why(&mut point, keep);
             self.document.adopted += 1;
+            if self.document.count == 0 {
+                self.document.numbers.get_or_insert_default();
+            }
             if let Some(numbers) = &mut self.document.numbers {
                 numbers.push(number);
             }

@@ -22,6 +22,8 @@ pub struct Parser {
     levels: Vec<Level>,
     /// In a YAML block that began at this column.
     yaml: Option<usize>,
+    /// Whether `# ` is nesting, as wrapper programs make it.
+    hashes: bool,
     keep: Keep,
     bail_out: Option<String>,
     /// Whether a version or plan was seen.
@@ -39,6 +41,8 @@ impl Parser {
             line: Vec::new(),
             levels: vec![Level::new(0, None)],
             yaml: None,
+            // KUnit nests by blanks alone, and its messages stand behind `# `.
+            hashes: format != OutputFormat::Kunit,
             keep: Keep::new(),
             bail_out: None,
             header: false,
@@ -96,7 +100,9 @@ impl Parser {
         let mut root = self.close_all();
         let is_ktap = match self.format {
             OutputFormat::Auto => self.header,
-            OutputFormat::Kselftest => self.header || self.result || self.bail_out.is_some(),
+            OutputFormat::Kselftest | OutputFormat::Kunit => {
+                self.header || self.result || self.bail_out.is_some()
+            }
             _ => false,
         };
         if !is_ktap {
@@ -132,7 +138,7 @@ impl Parser {
             let text = text.trim_end();
             // `#` alone is an empty line with a prefix.
             if !text.is_empty() && text != "#" {
-                self.take(&indented(text));
+                self.take(&indented(text, self.hashes));
             }
         }
         raw.clear();
@@ -235,6 +241,11 @@ impl Parser {
     /// Text may end in a result of one of the open levels; else it is a diagnostic of the level that it stands on.
     fn take_text(&mut self, line: &Indented) {
         let content = line.content;
+        if !self.hashes
+            && let Some(said) = content.strip_prefix('#')
+        {
+            return self.text(line.column, said.trim_start());
+        }
         let found = self
             .levels
             .iter()

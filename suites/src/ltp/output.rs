@@ -90,7 +90,9 @@ impl Output {
             (_, Word::Broken) => format!("broken: {}", cut(report.text, MAX_DIAGNOSTICS)),
             _ => cut(report.text, MAX_DIAGNOSTICS).into(),
         };
-        let name = cut(report.place, MAX_NAME);
+        let words: Vec<&str> = report.place.split_ascii_whitespace().collect();
+        let name = words.join(" ");
+        let name = cut(&name, MAX_NAME);
         let size = name.len() + reason.len();
         if self.points.len() >= MAX_RESULTS || self.text + size > MAX_TEXT {
             self.uncounted[match outcome {

@@ -34,7 +34,7 @@ impl OutputReader {
             OutputFormat::Auto | OutputFormat::Kselftest | OutputFormat::ExitStatus => {
                 return Self(Inner::Ktap(Parser::new(format)));
             }
-            OutputFormat::Kunit => ByLine::Kunit(Parser::of_log(OutputFormat::Kselftest)),
+            OutputFormat::Kunit => ByLine::Kunit(Parser::of_log(format)),
             OutputFormat::Ltp => ByLine::Ltp(ltp::Output::default()),
             OutputFormat::Xfstests => ByLine::Xfstests(xfstests::Check::default()),
             OutputFormat::Blktests => ByLine::Blktests(blktests::Check::default()),

@@ -20,6 +20,15 @@ pub(crate) enum Family {
     Kunit,
 }
 
+impl Family {
+    fn parser(self) -> Parser {
+        Parser::of_log(match self {
+            Self::Ktap => OutputFormat::Kselftest,
+            Self::Kunit => OutputFormat::Kunit,
+        })
+    }
+}
+
 /// Reads such a log line by line.
 pub(crate) struct KtapLog {
     family: Family,
@@ -33,7 +42,7 @@ impl KtapLog {
     pub fn new(family: Family) -> Self {
         Self {
             family,
-            parser: Parser::of_log(OutputFormat::Kselftest),
+            parser: family.parser(),
             shelf: Shelf::default(),
             prefix: String::new(),
         }
@@ -68,25 +77,28 @@ impl KtapLog {
                 return;
             }
         }
+        if !self.parser.has_begun() && is_version(text) {
+            // What came before has nothing to do with the tests.
+            self.parser = self.family.parser();
+        }
         self.parser.push(text.as_bytes());
         self.parser.push(b"\n");
     }
 
     /// Learns what stands before a version line and takes it off the lines that have the like.
     fn without_prefix<'a>(&mut self, text: &'a str) -> &'a str {
-        if let Some(at) = version_inside(text) {
-            text[..at].clone_into(&mut self.prefix);
-            return &text[at..];
+        if !self.prefix.is_empty() && is_alike(&self.prefix, text) {
+            return &text[self.prefix.len()..];
         }
-        if self.prefix.is_empty() || !is_alike(&self.prefix, text) {
+        let Some(at) = version_inside(text) else {
             return text;
-        }
-        &text[self.prefix.len()..]
+        };
+        text[..at].clone_into(&mut self.prefix);
+        &text[at..]
     }
 
     fn end_document(&mut self) {
-        let next = Parser::of_log(OutputFormat::Kselftest);
-        let document = std::mem::replace(&mut self.parser, next).finish();
+        let document = std::mem::replace(&mut self.parser, self.family.parser()).finish();
         self.shelve(document);
     }
 
@@ -161,6 +173,12 @@ impl KtapLog {
             Family::Kunit => LogFormat::Kunit,
         })
     }
+}
+
+fn is_version(text: &str) -> bool {
+    let text = text.trim_start();
+    let text = text.strip_prefix('K').unwrap_or(text);
+    text.starts_with("TAP version ")
 }
 
 /// Where a version stands at the end of a line behind something else.
