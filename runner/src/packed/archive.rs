@@ -68,3 +68,48 @@ pub fn archive(tree: &Tree) -> Result<Vec<u8>, PackError> {
     }
     Ok(archive.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn names_of_one_file_share_its_content_and_links_their_target() {
+        let root = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| root.path().join(name);
+        fs::create_dir(at("dir")).expect("made");
+        fs::write(at("dir/one"), "content").expect("written");
+        fs::hard_link(at("dir/one"), at("dir/two")).expect("linked");
+        std::os::unix::fs::symlink("dir/two", at("link")).expect("linked");
+        let mut tree = Tree::new(root.path(), &[]);
+        for path in ["/dir/one", "/link"] {
+            tree.add(Path::new(path)).expect("readable").expect("there");
+        }
+        let bytes = archive(&tree).expect("packed");
+        assert_eq!(bytes, archive(&tree).expect("packed"));
+
+        let mut left = bytes.as_slice();
+        let mut found = Vec::new();
+        loop {
+            let mut reader = cpio::NewcReader::new(left).expect("an entry");
+            let entry = reader.entry().clone();
+            if entry.is_trailer() {
+                break;
+            }
+            let mut content = String::new();
+            io::Read::read_to_string(&mut reader, &mut content).expect("text");
+            left = reader.finish().expect("whole");
+            found.push((entry.name().to_owned(), entry.nlink(), content));
+        }
+        let expected = [
+            ("packed", 2, ""),
+            ("packed/dir", 2, ""),
+            ("packed/dir/one", 2, "content"),
+            ("packed/dir/two", 2, ""),
+            ("packed/link", 1, "dir/two"),
+        ];
+        let expected = expected.map(|(name, links, text)| (name.into(), links, text.into()));
+        assert_eq!(found, expected);
+    }
+}

@@ -242,7 +242,7 @@ impl Closure {
             self.libraries_of(&cwd.join(directory))?;
         }
         for word in &words[1..] {
-            self.words(word.as_bytes(), cwd)?;
+            self.words(word.as_bytes(), cwd, u64::MAX)?;
         }
         Ok(())
     }
@@ -318,17 +318,22 @@ impl Closure {
         Ok(())
     }
 
-    /// Adds what the words of a text name: commands, files by absolute paths, files in the directory it stands in.
-    fn words(&mut self, text: &[u8], cwd: &Path) -> io::Result<()> {
+    /// Adds what the words of a text name: commands of at most `limit` bytes, files by absolute paths, files in the directory it
+    /// stands in.
+    fn words(&mut self, text: &[u8], cwd: &Path, limit: u64) -> io::Result<()> {
         for word in script::words(text) {
             let path = Path::new(word);
             if path.is_absolute() {
                 if !NEVER.iter().any(|never| path.starts_with(never)) {
                     self.file(path)?;
                 }
-            } else if word.contains('/') {
-                self.file(&cwd.join(path))?;
-            } else if !self.command(word.as_ref(), MAX_GUESS)? && word.contains('.') {
+                continue;
+            }
+            let may_be_a_command = !word.contains('/');
+            if may_be_a_command && self.command(word.as_ref(), limit)? {
+                continue;
+            }
+            if !may_be_a_command || word.contains('.') {
                 self.file(&cwd.join(path))?;
             }
         }
@@ -357,7 +362,7 @@ impl Closure {
             file.take(MAX_SCRIPT as u64).read_to_end(&mut head)?;
             let directory = added.guest.parent().unwrap_or(Path::new("/"));
             self.interpreter(&head)?;
-            self.words(&without_comments(&head), directory)?;
+            self.words(&without_comments(&head), directory, MAX_GUESS)?;
         }
         self.companions(&added.guest)
     }
