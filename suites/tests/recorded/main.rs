@@ -1,5 +1,4 @@
 //! What is made of logs that were recorded elsewhere.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bounds;
 mod kernel_source;

@@ -7,7 +7,10 @@ use suites::{
     recorded::LogFormat::{self, *},
 };
 
-const LOGS: &[(&str, LogFormat, &[(Outcome, u64)])] = &[
+/// A log, what it is recognised as, and how many leaves came out how.
+type Log = (&'static str, LogFormat, &'static [(Outcome, u64)]);
+
+const LOGS: &[Log] = &[
     ("kselftest-capabilities", Kselftest, &[(Pass, 21)]),
     ("kselftest-clone3", Kselftest, &[(Pass, 49), (Fail, 1)]),
     (
