@@ -76,3 +76,42 @@ fn a_boot_log_longer_than_what_waits_for_the_format() {
     assert_eq!(recorded.format, Some(LogFormat::Kunit));
     assert_eq!(outline(&recorded), ["pass kunit:a"]);
 }
+
+/// Not timed: a reader that takes more than linear time would not come to an end here.
+#[test]
+fn adversarial_logs_take_linear_time() {
+    const SIZE: usize = 1 << 18;
+    for piece in [
+        "ok 1 selftests: ",
+        "selftests: a: b ",
+        "# selftests: a: b\n",
+        "# selftests: a: b\n# 1..99999\n",
+        "1..99999\nKernel panic - not syncing: x\n",
+        "1..99999\n# selftests: a: b\nKernel panic - not syncing: x\n",
+        "[    0.000000] Linux version 6\nok 1\n",
+        "[    1.000000] ",
+        "[",
+        "[      ",
+        "<6>",
+        "TPASS ",
+        "a 1 TPASS : x\nb 1 TPASS : x\n",
+        "===== a =====\n",
+        "a: pass  (1s)\n",
+        "a.c:1: TPASS: x\nSummary:\npassed 1\nfailed 0\nbroken 0\nskipped 0\nwarnings 0\n",
+        "generic/001 ",
+        "generic/001 1s ... 2s\n",
+        "generic/001 1s ... 2s\nFailures: generic/001 generic/001\n",
+        "block/001 (d)\n",
+        "block/001 (d) [failed]\n    x\n",
+        "TAP version 13",
+        "KTAP version 1\n    # Subtest: a\n    1..9\n",
+        "x KTAP version 1\n",
+        "( ) (",
+    ] {
+        let log = piece.repeat(SIZE / piece.len());
+        for format in all_formats() {
+            let recorded = read_as(format, &log);
+            assert!(recorded.tests.len() <= RESULTS, "{piece:?}");
+        }
+    }
+}
