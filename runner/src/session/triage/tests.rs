@@ -1,7 +1,7 @@
 //! The table of verdicts.
 
 use super::*;
-use suites::{OutputFormat, ktap::Parser};
+use suites::{OutputFormat, ktap::Parser, output::OutputReader};
 
 fn ktap(text: &str) -> Document {
     let mut parser = Parser::new(OutputFormat::Auto);
@@ -69,6 +69,44 @@ fn a_contradiction_is_a_failure_and_says_so() {
     let (outcome, message) = exit(0, "TAP version 13\n1..3\nok 1 a\n");
     assert_eq!(outcome, Outcome::Fail);
     assert!(message.contains("contradicts"), "{message}");
+}
+
+#[test]
+fn ltps_exit_status_is_a_mask_and_its_output_has_the_details() {
+    let judged = |status, text: &str| {
+        let mut reader = OutputReader::new(OutputFormat::Ltp);
+        reader.push(text.as_bytes());
+        let ended = ended(ExitStatus::Exited(status));
+        let verdict = judge(&Evidence {
+            end: TestEnd::Ended(&ended),
+            ktap: &reader.finish(),
+            format: OutputFormat::Ltp,
+            findings: &Findings::default(),
+            limit: None,
+            expects_splats: false,
+            last_words: "",
+            seen: &Seen::default(),
+        });
+        (verdict.outcome, verdict.message.unwrap_or_default())
+    };
+    assert_eq!(judged(0, "a.c:1: TPASS: x\n").0, Outcome::Pass);
+    let (outcome, message) = judged(32, "a.c:1: TCONF: no device\n");
+    assert_eq!((outcome, message.as_str()), (Outcome::Skip, "no device"));
+    let (outcome, message) = judged(1, "a.c:1: TPASS: x\na.c:2: TFAIL: y\n");
+    assert_eq!((outcome, message.as_str()), (Outcome::Fail, "a.c:2 failed"));
+    assert_eq!(judged(2, "a.c:2: TBROK: y\n").0, Outcome::Fail);
+    let (outcome, message) = judged(2, "");
+    assert_eq!(
+        (outcome, message.as_str()),
+        (Outcome::Fail, "exit status 2: broken")
+    );
+    // A warning alone is for the output to decide; 4 is no skip here.
+    assert_eq!(
+        judged(4, "a.c:1: TPASS: x\na.c:2: TWARN: y\n").0,
+        Outcome::Pass
+    );
+    assert_eq!(judged(4, "a.c:2: TWARN: y\n").0, Outcome::Fail);
+    assert_eq!(judged(0, "a.c:2: TFAIL: y\n").0, Outcome::Fail);
 }
 
 #[test]
