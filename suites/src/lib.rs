@@ -4,16 +4,21 @@
 //! claims; the verdict is made by the command from that and from everything else it knows.
 #![forbid(unsafe_code)]
 
+pub mod blktests;
 pub mod exec;
 mod filter;
 mod id;
 pub mod kselftest;
 pub mod ktap;
+pub mod ltp;
 mod outcome;
+pub mod output;
+pub mod recorded;
 mod select;
 mod smoke;
 mod spec;
 mod test;
+pub mod xfstests;
 
 pub use filter::Pattern;
 pub use id::TestId;

@@ -5,14 +5,18 @@ mod candidates;
 mod command;
 mod diagnose;
 mod install;
+mod log;
 mod make;
 mod mirror;
 mod settings;
 mod tree;
+mod verdict;
 
 pub use build::{Build, BuildError, Built, Extent, FailedCollection, Progress};
 pub(crate) use candidates::Candidates;
 pub use candidates::InstallDir;
 pub use command::Guest;
 pub use install::{InstallError, Installed};
+pub(crate) use log::Log;
 pub use tree::{Tree, TreeError};
+pub(crate) use verdict::{is_mark, title};
