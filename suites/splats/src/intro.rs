@@ -246,7 +246,7 @@ fn die(text: &str) -> Option<Headline> {
 pub(crate) fn refine(words: &str) -> Option<(Class, String)> {
     let text = words.trim();
     let base = if text.starts_with("refcount_t: ") {
-        return Some((Class::Refcount, normalise(text.trim_end_matches('.'))));
+        return Some((Class::Refcount, message(text.trim_end_matches('.'))));
     } else if ["list_add ", "list_del ", "slist_", "hlist_"]
         .iter()
         .any(|start| text.starts_with(start))

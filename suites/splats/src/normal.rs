@@ -35,6 +35,9 @@ fn push_word(normal: &mut String, word: &str) {
     let mut rest = word;
     while !rest.is_empty() {
         if let Some(offset) = rest.strip_prefix("+0x") {
+            let start = normal.rfind(' ').map_or(0, |blank| blank + 1);
+            let function = crate::frame::plain(&normal[start..]).len();
+            normal.truncate(start + function);
             rest =
                 offset.trim_start_matches(|c: char| c.is_ascii_hexdigit() || c == '/' || c == 'x');
             continue;

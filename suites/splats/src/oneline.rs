@@ -2,7 +2,7 @@
 
 use crate::{
     Class, Severity,
-    headline::{Headline, Shape, until},
+    headline::{Headline, Shape, message, until},
     normal::normalise,
 };
 
@@ -236,7 +236,7 @@ fn info(rest: &str, text: &str) -> Option<Headline> {
 fn slab(rest: &str, text: &str) -> Headline {
     let cache = until(rest, &[" ", "("]);
     let reason = rest.rsplit_once("): ").map_or(rest, |(_, reason)| reason);
-    let base = format!("BUG {}: {}", normalise(cache), normalise(reason));
+    let base = format!("BUG {}: {}", message(cache), normalise(reason));
     Headline::new(Class::SlabCorruption, base, Shape::Slab, text)
 }
 

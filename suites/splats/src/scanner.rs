@@ -289,7 +289,7 @@ impl Scanner {
     }
 
     /// Nothing can follow any more: another boot, or the end.
-    fn close_all(&mut self) {
+    pub(crate) fn close_all(&mut self) {
         for index in 0..self.contexts.len() {
             self.close(index);
         }

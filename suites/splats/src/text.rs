@@ -93,6 +93,7 @@ impl TextScanner {
         if self.unfinished {
             self.end_line();
         }
+        self.scanner.close_all();
         let left_out = self.scanner.left_out();
         (self.scanner.finish(), left_out)
     }
