@@ -7,6 +7,7 @@ mod exec;
 mod list;
 mod machine;
 mod report;
+mod splats;
 mod test;
 
 pub use args::SelectArgs;
@@ -44,6 +45,8 @@ enum Command {
     List(list::ListArgs),
     /// Write junit.xml and results.json anew from the events of a run that was killed
     Report(report::ReportArgs),
+    /// List the error reports in a recorded kernel log
+    Splats(splats::SplatsArgs),
     /// Measure how fast machines boot and read the host's files
     Bench(Box<bench::BenchArgs>),
     #[command(name = "__child", hide = true)]
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(&args).map(ExitCode::from),
         Command::List(args) => list::run(&args).map(ExitCode::from),
         Command::Report(args) => report::run(&args).map(ExitCode::from),
+        Command::Splats(args) => splats::run(&args).map(ExitCode::from),
     };
     match result {
         Ok(exit) => exit,

@@ -70,10 +70,10 @@ fn every_class() -> Vec<(Class, &'static str, String)> {
         (HardLockup, "hard lockup in culprit",
             format!("watchdog: Watchdog detected hard LOCKUP on cpu 1\nModules linked in:\nRIP: 0010:culprit+0x7/0x10\nCode: eb <fe>\n{}", stack(&[], "caller"))),
         (HungTask, "task hung in culprit",
-            format!("INFO: task cat:42 blocked for more than 120 seconds.\n      Not tainted 6.12.0 #1\n\"echo 0 > /proc/sys/kernel/hung_task_timeout_secs\" disables this message.\n\
+            "INFO: task cat:42 blocked for more than 120 seconds.\n      Not tainted 6.12.0 #1\n\"echo 0 > /proc/sys/kernel/hung_task_timeout_secs\" disables this message.\n\
                 task:cat             state:D stack:0     pid:42    tgid:42    ppid:1      flags:0x00000002\nCall Trace:\n <TASK>\n __schedule+0x400/0x1320\n schedule+0x22/0x90\n \
                 mutex_lock+0x1/0x10\n culprit+0x27/0x30\n </TASK>\n\nShowing all locks held in the system:\n1 lock held by khungtaskd/12:\n \
-                #0: ffffffff82345678 (rcu_read_lock){{....}}-{{1:2}}, at: debug_show_all_locks+0x1/0x10\n\n=============================================\n")),
+                #0: ffffffff82345678 (rcu_read_lock){....}-{1:2}, at: debug_show_all_locks+0x1/0x10\n\n=============================================\n".into()),
         (WorkqueueLockup, "workqueue lockup",
             "BUG: workqueue lockup - pool cpus=1 node=0 flags=0x0 nice=0 stuck for 31s!\nShowing busy workqueues and worker pools:\n\
              workqueue events: flags=0x0\n  pwq 2: cpus=1 node=0 flags=0x0 nice=0 active=1/256 refcnt=2\n    in-flight: 42:some_work\n".into()),
