@@ -5,7 +5,7 @@ mod known;
 mod names;
 mod select;
 
-pub use boot::{Boot, BootMethod, BootWishes, image as boot_image};
+pub use boot::{Boot, BootMethod, BootWishes, RootTransport, image as boot_image};
 pub use known::known_files;
 pub use names::names;
 pub use select::select;
