@@ -8,6 +8,7 @@ mod list;
 mod machine;
 mod parse;
 mod report;
+mod splats;
 mod test;
 
 pub use args::SelectArgs;
@@ -47,6 +48,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Judge a log that was recorded elsewhere: a serial console, run_kselftest.sh, KUnit, LTP
     Parse(parse::ParseArgs),
+    /// List the error reports in a recorded kernel log
+    Splats(splats::SplatsArgs),
     /// Measure how fast machines boot and read the host's files
     Bench(Box<bench::BenchArgs>),
     #[command(name = "__child", hide = true)]
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::List(args) => list::run(&args).map(ExitCode::from),
         Command::Parse(args) => parse::run(&args).map(ExitCode::from),
         Command::Report(args) => report::run(&args).map(ExitCode::from),
+        Command::Splats(args) => splats::run(&args).map(ExitCode::from),
     };
     match result {
         Ok(exit) => exit,

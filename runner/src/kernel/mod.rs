@@ -14,6 +14,7 @@ mod fixture;
 mod ikconfig;
 mod image;
 mod initramfs;
+mod lines;
 mod locate;
 mod modinfo;
 mod modules;
@@ -29,6 +30,7 @@ pub use {
     config::KernelConfig,
     image::{Format, KernelImage},
     initramfs::{Archive, InitramfsError, build as build_initramfs},
+    lines::{LinesError, SourceLines},
     locate::{HostPaths, default_kernel, tree_of},
     modules::{ModuleError, ModuleIndex, load as load_module},
     requirements::{Attachment, Demands, check, explain, possible},
