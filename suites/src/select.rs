@@ -1,15 +1,20 @@
 //! From what the user asks for to the tests that are run.
 
 use crate::{
-    Skip, Spec, SpecError, Test, TestId, exec,
+    FileError, List, RunFacts, Skip, Spec, SpecError, SuiteError, Test, TestId, exec,
     filter::{Pattern, describe},
     kselftest::{
         BuildError, Candidates, Guest, InstallDir, InstallError, Progress, Tree, TreeError,
     },
     smoke,
     spec::{KSELFTEST, Wanted},
+    suite::{MANIFEST, Manifests, Places},
 };
-use std::{collections::HashSet, path::Path, sync::atomic::AtomicBool};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
 
 /// Why a selection gives no tests.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +48,12 @@ pub enum SelectError {
     /// The selftests cannot be built.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// Another suite has no tests to choose from.
+    #[error(transparent)]
+    Suite(#[from] SuiteError),
+    /// A list of tests cannot be used.
+    #[error(transparent)]
+    List(#[from] FileError),
 }
 
 impl SelectError {
@@ -52,7 +63,12 @@ impl SelectError {
         match self {
             Self::NothingMatched { .. } => false,
             Self::Build(error) => error.blames_host(),
-            Self::Spec(_) | Self::NoKselftest { .. } | Self::Tree(_) | Self::Install(_) => true,
+            Self::Suite(error) => error.blames_host(),
+            Self::Spec(_)
+            | Self::NoKselftest { .. }
+            | Self::Tree(_)
+            | Self::Install(_)
+            | Self::List(_) => true,
         }
     }
 
@@ -85,6 +101,10 @@ pub struct Sources<'a> {
     pub kselftest: Kselftest<'a>,
     /// The machine that they will run in.
     pub guest: Guest<'a>,
+    /// Where other suites are.
+    pub places: Places<'a>,
+    /// What the run is, for lists that hold on some only.
+    pub facts: RunFacts<'a>,
     /// Set from elsewhere to stop a build.
     pub cancelled: &'a AtomicBool,
     /// Told what a build does.
@@ -92,12 +112,14 @@ pub struct Sources<'a> {
 }
 
 /// What the user asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Selection {
     /// The arguments of `--suite`, in order.
     pub suites: Vec<Spec>,
     /// The arguments of `--skip`.
     pub skips: Vec<Skip>,
+    /// What is known of tests beforehand.
+    pub lists: Vec<List>,
 }
 
 /// The tests to run.
@@ -113,6 +135,8 @@ pub struct Selected {
     /// The directory of the selftests among the tests: the guest has to see it, and as long as this exists no
     /// other build clears it away.
     pub kselftest: Option<InstallDir>,
+    /// Further directories of the host that the guest has to see at the same place.
+    pub dirs: Vec<PathBuf>,
 }
 
 impl Selection {
@@ -133,6 +157,7 @@ impl Selection {
                 .into_iter()
                 .map(|s| Skip::parse(s.as_ref()))
                 .collect::<Result<_, _>>()?,
+            lists: Vec::new(),
         })
     }
 
@@ -146,19 +171,27 @@ impl Selection {
         let mut selected = Selected::default();
         let mut selftests = self.selftests(sources, &mut selected)?;
         let mut taken: HashSet<TestId> = HashSet::new();
+        let mut left_out: Vec<TestId> = Vec::new();
+        let mut manifests = Manifests::default();
         for spec in &self.suites {
-            let found: Vec<Test> = match &spec.wanted {
-                Wanted::Exec { words } => vec![exec::test(words)],
-                wanted @ Wanted::Smoke { .. } => {
-                    smoke::tests().filter(|t| wanted.matches(&t.id)).collect()
+            let wanted = &spec.wanted;
+            let (all, found): (Vec<Test>, Vec<Test>) = match wanted {
+                Wanted::Exec { words } => (Vec::new(), vec![exec::test(words)]),
+                Wanted::Named {
+                    suite: KSELFTEST, ..
+                } => {
+                    let all = selftests.as_ref().map(|c| c.tests.clone());
+                    let found = selftests.as_ref().map(|c| of(c, wanted));
+                    (all.unwrap_or_default(), found.unwrap_or_default())
                 }
-                wanted @ Wanted::Kselftest { .. } => selftests
-                    .as_ref()
-                    .map(|candidates| of(candidates, wanted))
-                    .unwrap_or_default(),
+                Wanted::Named { suite, .. } => matching(named(suite), wanted),
+                Wanted::Manifest { file, .. } => {
+                    let manifest = manifests.get(file, sources.places.cwd)?;
+                    matching(manifest.tests.clone(), wanted)
+                }
             };
             if found.is_empty() && !selected.skips_all_of(spec) {
-                return Err(self.nothing(spec, selftests.as_ref()));
+                return Err(nothing(spec, &all));
             }
             for mut test in found {
                 let skipped = self.skips.iter().any(|skip| skip.matches(&test.id));
@@ -170,12 +203,22 @@ impl Selection {
                 }
                 if skipped {
                     selected.skipped.push(test.id.to_string());
+                    left_out.push(test.id);
                 } else {
                     selected.tests.push(test);
                 }
             }
         }
         self.warn_of_idle_skips(&taken, &mut selected);
+        for list in &self.lists {
+            let warnings = list.mark(&mut selected.tests, &left_out, &sources.facts);
+            selected.warnings.extend(warnings);
+        }
+        for dir in manifests.dirs() {
+            if !selected.dirs.iter().any(|known| known == dir) {
+                selected.dirs.push(dir.into());
+            }
+        }
         if let Some(candidates) = &mut selftests {
             selected.warnings.append(&mut candidates.warnings);
         }
@@ -224,7 +267,7 @@ impl Selection {
         let all = tree.collections()?;
         let mut wanted = Vec::new();
         for spec in &self.suites {
-            let Wanted::Kselftest { collection, .. } = &spec.wanted else {
+            let Some(collection) = collection_of(&spec.wanted) else {
                 continue;
             };
             let named = collection
@@ -254,38 +297,6 @@ impl Selection {
         Ok(wanted)
     }
 
-    /// Why a spec matches nothing.
-    fn nothing(&self, spec: &Spec, selftests: Option<&Candidates>) -> SelectError {
-        let hint = match &spec.wanted {
-            Wanted::Smoke { check } => {
-                let names: Vec<&str> = smoke::SMOKE_CHECKS.iter().map(|c| c.name).collect();
-                describe("checks", text_of(check.as_ref()), &names)
-            }
-            Wanted::Kselftest { collection, test } => {
-                let tests = selftests.map_or(&[][..], |c| &c.tests);
-                let fits = |t: &&Test| {
-                    let group = t.id.group.as_deref().unwrap_or("");
-                    collection.as_ref().is_none_or(|c| c.matches(group))
-                };
-                let cases: Vec<&str> = tests.iter().filter(fits).map(|t| &*t.id.case).collect();
-                if cases.is_empty() {
-                    let mut groups: Vec<&str> =
-                        tests.iter().filter_map(|t| t.id.group.as_deref()).collect();
-                    groups.dedup();
-                    let what = "collections with tests for this machine";
-                    describe(what, text_of(collection.as_ref()), &groups)
-                } else {
-                    describe("tests", text_of(test.as_ref()), &cases)
-                }
-            }
-            Wanted::Exec { .. } => "a command always is one".into(),
-        };
-        SelectError::NothingMatched {
-            spec: spec.to_string(),
-            hint,
-        }
-    }
-
     fn warn_of_idle_skips(&self, asked_for: &HashSet<TestId>, selected: &mut Selected) {
         for skip in &self.skips {
             let whole = |name: &String| {
@@ -307,7 +318,7 @@ impl Selection {
 impl Selected {
     /// Whether everything a spec of selftests matches was left out unbuilt.
     fn skips_all_of(&self, spec: &Spec) -> bool {
-        let Wanted::Kselftest { collection, .. } = &spec.wanted else {
+        let Some(collection) = collection_of(&spec.wanted) else {
             return false;
         };
         self.skipped.iter().any(|name| {
@@ -320,12 +331,13 @@ impl Selected {
 
 /// The selftests that are asked for. One that stands for all of its collection is whichever of them is asked for.
 fn of(candidates: &Candidates, wanted: &Wanted) -> Vec<Test> {
-    let Wanted::Kselftest { collection, .. } = wanted else {
+    let Some(collection) = collection_of(wanted) else {
         return Vec::new();
     };
-    let any_case = Wanted::Kselftest {
-        collection: collection.clone(),
-        test: None,
+    let any_case = Wanted::Named {
+        suite: KSELFTEST,
+        group: collection.clone(),
+        case: None,
     };
     candidates
         .tests
@@ -335,6 +347,72 @@ fn of(candidates: &Candidates, wanted: &Wanted) -> Vec<Test> {
         })
         .cloned()
         .collect()
+}
+
+/// The collections of a spec of selftests, `None` for any other spec.
+fn collection_of(wanted: &Wanted) -> Option<&Option<Pattern>> {
+    match wanted {
+        Wanted::Named {
+            suite: KSELFTEST,
+            group,
+            ..
+        } => Some(group),
+        _ => None,
+    }
+}
+
+/// The tests of a suite that is always the same.
+fn named(suite: &str) -> Vec<Test> {
+    match suite {
+        smoke::SUITE => smoke::tests().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// All tests, and those of them that are asked for.
+fn matching(all: Vec<Test>, wanted: &Wanted) -> (Vec<Test>, Vec<Test>) {
+    let fits = |test: &&Test| wanted.matches(&test.id);
+    let found = all.iter().filter(fits).cloned().collect();
+    (all, found)
+}
+
+/// Why a spec matches none of `all`, the tests of its suite.
+fn nothing(spec: &Spec, all: &[Test]) -> SelectError {
+    let (group, case) = match &spec.wanted {
+        Wanted::Named { group, case, .. } => (group.as_ref(), case.as_ref()),
+        Wanted::Manifest { case, .. } => (None, case.as_ref()),
+        Wanted::Exec { .. } => (None, None),
+    };
+    let of_group = |test: &&Test| {
+        let name = test.id.group.as_deref().unwrap_or("");
+        group.is_none_or(|group| group.matches(name))
+    };
+    let cases: Vec<&str> = all.iter().filter(of_group).map(|t| &*t.id.case).collect();
+    let hint = if cases.is_empty() && group.is_some() {
+        let mut groups: Vec<&str> = all.iter().filter_map(|t| t.id.group.as_deref()).collect();
+        groups.dedup();
+        describe(groups_of(spec.suite()), text_of(group), &groups)
+    } else {
+        let kind = match spec.suite() {
+            smoke::SUITE => "checks",
+            KSELFTEST if cases.is_empty() => groups_of(KSELFTEST),
+            _ => "tests",
+        };
+        describe(kind, text_of(case), &cases)
+    };
+    SelectError::NothingMatched {
+        spec: spec.to_string(),
+        hint,
+    }
+}
+
+/// What the groups of a suite are called.
+fn groups_of(suite: &str) -> &'static str {
+    match suite {
+        KSELFTEST => "collections with tests for this machine",
+        MANIFEST => "manifests",
+        _ => "groups",
+    }
 }
 
 /// Gives a command that was asked for before a number, for asking twice is running twice.

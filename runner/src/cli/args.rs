@@ -12,13 +12,22 @@ pub struct SelectArgs {
     #[arg(
         long = "suite",
         value_name = "SPEC",
-        default_value = "smoke",
-        help = "What to run: smoke[:CHECK], kselftest[:COLLECTION[:TEST]], exec:COMMAND; globs allowed, repeatable"
+        help = "What to run: smoke[:CHECK], kselftest[:COLLECTION[:TEST]], manifest:FILE.toml[:CASE], exec:COMMAND; \
+                globs allowed, repeatable [default: smoke]"
     )]
     pub suites: Vec<String>,
+    /// A file with more of it, one SPEC a line, # before comments; - is standard input; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub from_file: Vec<PathBuf>,
     /// What to leave out of it, in the same form; repeatable
     #[arg(long = "skip", value_name = "SPEC")]
     pub skips: Vec<String>,
+    /// Tests to report as skipped, with reasons: [[skip]] entries in TOML; repeatable
+    #[arg(long = "skip-list", value_name = "FILE")]
+    pub skip_lists: Vec<PathBuf>,
+    /// Tests whose failure is expected, with reasons: [[known-failure]] entries in TOML; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub known_failures: Vec<PathBuf>,
     /// Kernel source tree whose selftests are built [default: the tree we stand in, else the kernel image's]
     #[arg(long, value_name = "DIR", conflicts_with = "kselftest")]
     pub tree: Option<PathBuf>,

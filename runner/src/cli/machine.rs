@@ -12,7 +12,7 @@ use crate::{
         self, Accelerator, Engine, EngineChoice, MachineSpec, Nesting, ShareSpec, Topology,
         Transport,
     },
-    plan::{self, Boot, BootMethod, BootWishes},
+    plan::{self, About, Boot, BootMethod, BootWishes},
     session::{PassOn, Settings},
 };
 use clap::builder::NonEmptyStringValueParser;
@@ -209,6 +209,17 @@ impl MachineArgs {
 }
 
 impl Machinery<'_> {
+    /// What is known of the kernel, for the selection of tests.
+    pub fn about(&self) -> About<'_> {
+        About {
+            image: Some(&self.boot.image.path),
+            release: Some(&self.boot.image.release),
+            config: self.boot.config.as_ref(),
+            modules: self.boot.modules.as_ref(),
+            accelerator: Some(self.engine.accelerator().as_str()),
+        }
+    }
+
     /// Factor on every time limit.
     fn scale(&self) -> f64 {
         let accelerator = match self.slow {

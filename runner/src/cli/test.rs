@@ -62,7 +62,7 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
             .prepare(args.select.kernel.as_deref(), &cwd, &base_environment())?;
     let selected = plan::select(
         &args.select,
-        &machinery.boot.image.path,
+        &machinery.about(),
         &machinery.root,
         &machinery.env,
         &cwd,

@@ -1,9 +1,11 @@
 //! From `--suite` and `--skip` to tests.
 
+use super::{lists, needs};
 use crate::{
     cli::{Failure, SelectArgs},
     dispatch::Cancel,
     error_chain,
+    kernel::{KernelConfig, ModuleIndex},
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -13,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use suites::{
-    Kselftest, Selection, Sources, Test,
+    Kselftest, Places, RunFacts, Selection, Sources, Test,
     kselftest::{Guest, InstallDir, Progress, Tree},
 };
 
@@ -33,6 +35,21 @@ pub struct Selected {
     install: Option<InstallDir>,
 }
 
+/// What is known of the kernel that the tests will run on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct About<'a> {
+    /// Its image, as far as it is named; to find the tree that it was built in.
+    pub image: Option<&'a Path>,
+    /// Its release.
+    pub release: Option<&'a str>,
+    /// Its configuration.
+    pub config: Option<&'a KernelConfig>,
+    /// Its modules.
+    pub modules: Option<&'a ModuleIndex>,
+    /// What executes its code.
+    pub accelerator: Option<&'a str>,
+}
+
 /// Where the guest's init mounts file systems of its own, the last two without an overlay only, and so nothing of the
 /// host's can be seen.
 const HIDDEN: &[&str] = &["/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp"];
@@ -40,7 +57,7 @@ const HIDDEN: &[&str] = &["/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp"];
 /// Finds the tests that are asked for; builds selftests where that is needed.
 pub fn select(
     args: &SelectArgs,
-    kernel: &Path,
+    about: &About<'_>,
     root: &Path,
     env: &[(OsString, OsString)],
     cwd: &Path,
@@ -55,11 +72,13 @@ pub fn select(
             Failure::cannot_judge(text)
         }
     };
-    let selection = Selection::parse(&args.suites, &args.skips).map_err(|e| failure(e.into()))?;
+    let specs = lists::specs(args)?;
+    let mut selection = Selection::parse(&specs, &args.skips).map_err(|e| failure(e.into()))?;
+    selection.lists = lists::lists(args)?;
     let tree = match (&args.kselftest, &args.tree) {
         (Some(_), _) => None,
         (None, Some(path)) => Some(Tree::open(path).map_err(|e| failure(e.into()))?),
-        (None, None) => Tree::around(cwd).or_else(|| Tree::around(kernel)),
+        (None, None) => Tree::around(cwd).or_else(|| about.image.and_then(Tree::around)),
     };
     let build_dir = tree
         .as_ref()
@@ -85,13 +104,19 @@ pub fn select(
             eprintln!("runner: {text}");
         }
     };
-    let selected = selection
+    let mut selected = selection
         .select(&mut Sources {
             kselftest,
             guest: Guest {
                 root,
                 install_dir: None,
                 env,
+            },
+            places: Places { cwd },
+            facts: RunFacts {
+                release: about.release,
+                arch: std::env::consts::ARCH,
+                accelerator: about.accelerator,
             },
             cancelled: cancel.flag(),
             progress: &mut progress,
@@ -102,20 +127,18 @@ pub fn select(
             "nothing is left to run: --skip leaves out everything that --suite selects",
         ));
     }
-    let shares = match &selected.kselftest {
-        Some(dir) => {
-            let path = dir
-                .path
-                .canonicalize()
-                .map_err(|e| Failure::host(format!("{}: {e}", dir.path.display())))?;
-            if is_shown(root, &path) {
-                vec![]
-            } else {
-                vec![(path.clone(), path)]
-            }
+    needs::resolve(&mut selected.tests, about, root, env);
+    let mut shares = Vec::new();
+    let installed = selected.kselftest.iter().map(|dir| &dir.path);
+    for dir in installed.chain(&selected.dirs) {
+        let path = dir
+            .canonicalize()
+            .map_err(|e| Failure::host(format!("{}: {e}", dir.display())))?;
+        let share = (path.clone(), path);
+        if !is_shown(root, &share.0) && !shares.contains(&share) {
+            shares.push(share);
         }
-        None => vec![],
-    };
+    }
     Ok(Selected {
         tests: selected.tests,
         warnings: selected.warnings,

@@ -267,3 +267,23 @@ fn what_was_seen_from_outside_counts() {
         "{message}"
     );
 }
+
+#[test]
+fn a_known_failure_is_expected_and_its_fix_is_told() {
+    let known = |outcome| known_failure(Verdict::new(outcome, "exit status 1"), "bug 7");
+    for outcome in [Outcome::Fail, Outcome::TimeOut] {
+        let verdict = known(outcome);
+        assert_eq!(verdict.outcome, Outcome::ExpectedFail);
+        assert_eq!(
+            verdict.message.as_deref(),
+            Some("known failure: bug 7: exit status 1")
+        );
+    }
+    let fixed = known(Outcome::Pass);
+    assert_eq!(fixed.outcome, Outcome::Pass);
+    assert!(fixed.message.is_some_and(|text| text.contains("bug 7")));
+    for outcome in [Outcome::KernelCrash, Outcome::Hang, Outcome::Skip] {
+        assert_eq!(known(outcome).outcome, outcome);
+        assert_eq!(known(outcome).message.as_deref(), Some("exit status 1"));
+    }
+}
