@@ -110,10 +110,6 @@ pub fn known_failure(verdict: Verdict, why: &str) -> Verdict {
                 format!("known failure: {why}{message}"),
             )
         }
-        (Outcome::Pass, _) => Verdict::new(
-            Outcome::Pass,
-            format!("fixed? it passes and is a known failure: {why}"),
-        ),
         (outcome, message) => Verdict { outcome, message },
     }
 }

@@ -269,7 +269,7 @@ fn what_was_seen_from_outside_counts() {
 }
 
 #[test]
-fn a_known_failure_is_expected_and_its_fix_is_told() {
+fn a_known_failure_is_expected_and_nothing_else_is() {
     let known = |outcome| known_failure(Verdict::new(outcome, "exit status 1"), "bug 7");
     for outcome in [Outcome::Fail, Outcome::TimeOut] {
         let verdict = known(outcome);
@@ -279,10 +279,12 @@ fn a_known_failure_is_expected_and_its_fix_is_told() {
             Some("known failure: bug 7: exit status 1")
         );
     }
-    let fixed = known(Outcome::Pass);
-    assert_eq!(fixed.outcome, Outcome::Pass);
-    assert!(fixed.message.is_some_and(|text| text.contains("bug 7")));
-    for outcome in [Outcome::KernelCrash, Outcome::Hang, Outcome::Skip] {
+    for outcome in [
+        Outcome::KernelCrash,
+        Outcome::Hang,
+        Outcome::Skip,
+        Outcome::Pass,
+    ] {
         assert_eq!(known(outcome).outcome, outcome);
         assert_eq!(known(outcome).message.as_deref(), Some("exit status 1"));
     }
