@@ -29,6 +29,6 @@ pub use release::{KernelRange, RangeError};
 pub use select::{Kselftest, SelectError, Selected, Selection, Sources};
 pub use smoke::{SMOKE_CHECKS, SmokeCheck};
 pub use spec::{Skip, Spec, SpecError};
-pub use suite::{Places, SuiteError};
-pub use test::{BootWish, OutputFormat, Program, Test};
+pub use suite::{Kunit, Places, SuiteError};
+pub use test::{OutputFormat, Program, Test};
 pub use toml_file::FileError;

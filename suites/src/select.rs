@@ -8,7 +8,7 @@ use crate::{
     },
     smoke,
     spec::{KSELFTEST, Wanted},
-    suite::{MANIFEST, Manifests, Places},
+    suite::{CARGO, KUNIT, Places, Suites, boot_options},
 };
 use std::{
     collections::HashSet,
@@ -75,7 +75,10 @@ impl SelectError {
     /// Whether it is only that the caller stopped it.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Build(BuildError::Cancelled))
+        matches!(
+            self,
+            Self::Build(BuildError::Cancelled) | Self::Suite(SuiteError::Cancelled)
+        )
     }
 }
 
@@ -137,6 +140,8 @@ pub struct Selected {
     pub kselftest: Option<InstallDir>,
     /// Further directories of the host that the guest has to see at the same place.
     pub dirs: Vec<PathBuf>,
+    /// Options of the kernel command line that the tests need.
+    pub boot_options: Vec<String>,
 }
 
 impl Selection {
@@ -172,7 +177,12 @@ impl Selection {
         let mut selftests = self.selftests(sources, &mut selected)?;
         let mut taken: HashSet<TestId> = HashSet::new();
         let mut left_out: Vec<TestId> = Vec::new();
-        let mut manifests = Manifests::default();
+        let mut suites = Suites::new(
+            &self.suites,
+            sources.places,
+            sources.guest,
+            sources.cancelled,
+        );
         for spec in &self.suites {
             let wanted = &spec.wanted;
             let (all, found): (Vec<Test>, Vec<Test>) = match wanted {
@@ -184,11 +194,11 @@ impl Selection {
                     let found = selftests.as_ref().map(|c| of(c, wanted));
                     (all.unwrap_or_default(), found.unwrap_or_default())
                 }
-                Wanted::Named { suite, .. } => matching(named(suite), wanted),
-                Wanted::Manifest { file, .. } => {
-                    let manifest = manifests.get(file, sources.places.cwd)?;
-                    matching(manifest.tests.clone(), wanted)
-                }
+                Wanted::Named {
+                    suite: smoke::SUITE,
+                    ..
+                } => matching(smoke::tests().collect(), wanted),
+                _ => matching(suites.tests(spec)?, wanted),
             };
             if found.is_empty() && !selected.skips_all_of(spec) {
                 return Err(nothing(spec, &all));
@@ -214,11 +224,8 @@ impl Selection {
             let warnings = list.mark(&mut selected.tests, &left_out, &sources.facts);
             selected.warnings.extend(warnings);
         }
-        for dir in manifests.dirs() {
-            if !selected.dirs.iter().any(|known| known == dir) {
-                selected.dirs.push(dir.into());
-            }
-        }
+        selected.dirs = suites.dirs();
+        selected.boot_options = boot_options(&selected.tests);
         if let Some(candidates) = &mut selftests {
             selected.warnings.append(&mut candidates.warnings);
         }
@@ -361,14 +368,6 @@ fn collection_of(wanted: &Wanted) -> Option<&Option<Pattern>> {
     }
 }
 
-/// The tests of a suite that is always the same.
-fn named(suite: &str) -> Vec<Test> {
-    match suite {
-        smoke::SUITE => smoke::tests().collect(),
-        _ => Vec::new(),
-    }
-}
-
 /// All tests, and those of them that are asked for.
 fn matching(all: Vec<Test>, wanted: &Wanted) -> (Vec<Test>, Vec<Test>) {
     let fits = |test: &&Test| wanted.matches(&test.id);
@@ -396,6 +395,7 @@ fn nothing(spec: &Spec, all: &[Test]) -> SelectError {
         let kind = match spec.suite() {
             smoke::SUITE => "checks",
             KSELFTEST if cases.is_empty() => groups_of(KSELFTEST),
+            KUNIT => "suites",
             _ => "tests",
         };
         describe(kind, text_of(case), &cases)
@@ -410,7 +410,8 @@ fn nothing(spec: &Spec, all: &[Test]) -> SelectError {
 fn groups_of(suite: &str) -> &'static str {
     match suite {
         KSELFTEST => "collections with tests for this machine",
-        MANIFEST => "manifests",
+        CARGO => "packages",
+        KUNIT => "suites",
         _ => "groups",
     }
 }

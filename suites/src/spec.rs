@@ -342,6 +342,14 @@ impl Wanted {
             } if id.group.is_none() => {
                 id.suite == KUNIT && fits(group.as_ref(), &id.case) && case.is_none()
             }
+            // By number, by name, or by both as its tests are called.
+            Self::Named {
+                suite: PERF, case, ..
+            } => {
+                let fits = |name| fits(case.as_ref(), name);
+                let (number, name) = id.case.split_once(' ').unwrap_or((&id.case, &id.case));
+                id.suite == PERF && (fits(&id.case) || fits(number) || fits(name))
+            }
             Self::Named { suite, group, case } => {
                 id.suite == *suite
                     && fits(group.as_ref(), id.group.as_deref().unwrap_or(""))

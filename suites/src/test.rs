@@ -28,8 +28,6 @@ pub struct Test {
     pub known_failure: Option<String>,
     /// What it needs of kernel and root. The run looks whether that is there, and skips the test otherwise.
     pub needs: Vec<Need>,
-    /// How its machine has to be booted; `None` for any machine.
-    pub boot: Option<BootWish>,
 }
 
 impl Test {
@@ -48,18 +46,8 @@ impl Test {
             skip: None,
             known_failure: None,
             needs: Vec::new(),
-            boot: None,
         }
     }
-}
-
-/// Options of the kernel command line that a test's machine is booted with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BootWish {
-    /// For a machine that tests with the same options share; empty where the test cannot share one.
-    pub together: Vec<String>,
-    /// For a machine that the test has to itself, because it cannot share one or the shared one did not boot.
-    pub alone: Vec<String>,
 }
 
 /// What a test runs.

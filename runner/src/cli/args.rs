@@ -12,8 +12,9 @@ pub struct SelectArgs {
     #[arg(
         long = "suite",
         value_name = "SPEC",
-        help = "What to run: smoke[:CHECK], kselftest[:COLLECTION[:TEST]], manifest:FILE.toml[:CASE], exec:COMMAND; \
-                globs allowed, repeatable [default: smoke]"
+        help = "What to run: smoke[:CHECK], kselftest[:COLLECTION[:TEST]], kunit[:SUITE[:CASE]], cargo[:PACKAGE[:TEST]], \
+                ltp[:SCENARIO[:CASE]], xfstests[:GROUP[:TEST]], blktests[:GROUP[:TEST]], stress-ng[:STRESSOR], perf[:TEST], \
+                FILE.toml[:CASE] (a manifest), exec:COMMAND; globs allowed, repeatable [default: smoke]"
     )]
     pub suites: Vec<String>,
     /// A file with more of it, one SPEC a line, # before comments; - is standard input; repeatable
@@ -34,6 +35,18 @@ pub struct SelectArgs {
     /// Installed selftests: what `make -C tools/testing/selftests install INSTALL_PATH=DIR` made
     #[arg(long, value_name = "DIR")]
     pub kselftest: Option<PathBuf>,
+    /// Directory in the Rust workspace whose tests are run [default: the one we stand in]
+    #[arg(long, value_name = "DIR")]
+    pub cargo_dir: Option<PathBuf>,
+    /// Installed LTP [default: /opt/ltp]
+    #[arg(long, value_name = "DIR")]
+    pub ltp: Option<PathBuf>,
+    /// Built tree of xfstests
+    #[arg(long, value_name = "DIR")]
+    pub xfstests: Option<PathBuf>,
+    /// Built tree of blktests
+    #[arg(long, value_name = "DIR")]
+    pub blktests: Option<PathBuf>,
 }
 
 /// `HOST=GUEST`.

@@ -57,7 +57,7 @@ pub const OUTPUT_LIMIT: u64 = 16 << 20;
 pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     let cancel = Cancel::install().map_err(host("catch signals"))?;
     let cwd = std::env::current_dir().map_err(host("find the current directory"))?;
-    let machinery =
+    let mut machinery =
         args.machine
             .prepare(args.select.kernel.as_deref(), &cwd, &base_environment())?;
     let selected = plan::select(
@@ -74,6 +74,7 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
         (_, Some(Interrupt::Term)) => return Ok(Exit::Terminated),
         (selected, None) => selected?,
     };
+    machinery.boot_options.clone_from(&selected.boot_options);
 
     let now = OffsetDateTime::now_utc();
     let run_dir = match &args.output {

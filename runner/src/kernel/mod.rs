@@ -14,6 +14,7 @@ mod fixture;
 mod ikconfig;
 mod image;
 mod initramfs;
+mod kunit;
 mod locate;
 mod modinfo;
 mod modules;
@@ -26,9 +27,10 @@ mod unpacked;
 mod vmlinux;
 
 pub use {
-    config::KernelConfig,
+    config::{KernelConfig, Setting},
     image::{Format, KernelImage},
     initramfs::build as build_initramfs,
+    kunit::suites as kunit_suites,
     locate::{HostPaths, default_kernel, tree_of},
     modules::{ModuleError, ModuleIndex, load as load_module},
     requirements::{Attachment, check, explain, possible},

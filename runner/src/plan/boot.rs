@@ -91,11 +91,13 @@ impl Known {
     /// The same for a selection; `named` is the path of the command line.
     pub fn about<'a>(&'a self, named: Option<&'a Path>) -> About<'a> {
         About {
-            image: named,
+            path: named,
+            image: self.image.as_ref(),
             release: self.image.as_ref().map(|image| &*image.release),
             config: self.config.as_ref(),
             modules: self.modules.as_ref(),
             accelerator: None,
+            time_factor: None,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     cli::{Failure, SelectArgs},
     dispatch::Cancel,
     error_chain,
-    kernel::{KernelConfig, ModuleIndex},
+    kernel::{self, KernelConfig, KernelImage, ModuleIndex, Setting},
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use suites::{
-    Kselftest, Places, RunFacts, Selection, Sources, Test,
+    Kselftest, Kunit, Places, RunFacts, Selection, Sources, Test,
     kselftest::{Guest, InstallDir, Progress, Tree},
 };
 
@@ -27,6 +27,8 @@ pub struct Selected {
     pub warnings: Vec<String>,
     /// Directories that the root does not show, host and guest path.
     pub shares: Vec<(PathBuf, PathBuf)>,
+    /// Options of the kernel command line that the tests need.
+    pub boot_options: Vec<String>,
     /// Held while the run uses it.
     #[expect(
         dead_code,
@@ -38,8 +40,10 @@ pub struct Selected {
 /// What is known of the kernel that the tests will run on.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct About<'a> {
-    /// Its image, as far as it is named; to find the tree that it was built in.
-    pub image: Option<&'a Path>,
+    /// Where its image is, as far as it is named; to find the tree that it was built in.
+    pub path: Option<&'a Path>,
+    /// Its image.
+    pub image: Option<&'a KernelImage>,
     /// Its release.
     pub release: Option<&'a str>,
     /// Its configuration.
@@ -48,6 +52,8 @@ pub struct About<'a> {
     pub modules: Option<&'a ModuleIndex>,
     /// What executes its code.
     pub accelerator: Option<&'a str>,
+    /// Factor on time limits, if there is one.
+    pub time_factor: Option<f64>,
 }
 
 /// Where the guest's init mounts file systems of its own, the last two without an overlay only, and so nothing of the
@@ -78,7 +84,7 @@ pub fn select(
     let tree = match (&args.kselftest, &args.tree) {
         (Some(_), _) => None,
         (None, Some(path)) => Some(Tree::open(path).map_err(|e| failure(e.into()))?),
-        (None, None) => Tree::around(cwd).or_else(|| about.image.and_then(Tree::around)),
+        (None, None) => Tree::around(cwd).or_else(|| about.path.and_then(Tree::around)),
     };
     let build_dir = tree
         .as_ref()
@@ -99,6 +105,12 @@ pub fn select(
         }
         (None, None, _) => Kselftest::None,
     };
+    let asks_for = |suite: &str| selection.suites.iter().any(|spec| spec.suite() == suite);
+    let kunit_suites = match about.image {
+        Some(image) if asks_for("kunit") => kernel::kunit_suites(image),
+        _ => None,
+    };
+    let lacks = lacks_kunit(about);
     let mut progress = |progress: Progress<'_>| {
         if let Progress::Phase(text) = progress {
             eprintln!("runner: {text}");
@@ -112,7 +124,21 @@ pub fn select(
                 install_dir: None,
                 env,
             },
-            places: Places { cwd },
+            places: Places {
+                cwd,
+                ltp: args.ltp.as_deref(),
+                xfstests: args.xfstests.as_deref(),
+                blktests: args.blktests.as_deref(),
+                cargo: args.cargo_dir.as_deref(),
+                time_factor: about.time_factor.unwrap_or(1.0),
+                kunit: Kunit {
+                    suites: kunit_suites.as_deref(),
+                    lacks: lacks.as_deref(),
+                    debugfs: about
+                        .config
+                        .is_none_or(|config| config.is_on("KUNIT_DEBUGFS")),
+                },
+            },
             facts: RunFacts {
                 release: about.release,
                 arch: std::env::consts::ARCH,
@@ -143,8 +169,25 @@ pub fn select(
         tests: selected.tests,
         warnings: selected.warnings,
         shares,
+        boot_options: selected.boot_options,
         install: selected.kselftest,
     })
+}
+
+/// Why this kernel has no unit tests, where that is known.
+fn lacks_kunit(about: &About<'_>) -> Option<String> {
+    let config = about.config?;
+    match config.get("KUNIT") {
+        Setting::Yes => None,
+        Setting::Module => Some(format!(
+            "CONFIG_KUNIT is m ({}), and suites that run at boot need CONFIG_KUNIT=y",
+            config.origin()
+        )),
+        Setting::No | Setting::Value(_) => Some(format!(
+            "CONFIG_KUNIT is not set ({}); set it to y, with CONFIG_KUNIT_DEBUGFS=y and the suites' own options, or              CONFIG_KUNIT_ALL_TESTS=y",
+            config.origin()
+        )),
+    }
 }
 
 /// Whether a guest with that root sees a directory at its path on the host.

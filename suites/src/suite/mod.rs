@@ -1,12 +1,21 @@
 //! The suites beside the built-in checks and the selftests: whose tests they are, and how each is run.
 
+mod cargo;
+mod check_suites;
 mod error;
+mod find;
+mod host;
+mod kunit;
+mod ltp;
 mod manifest;
+mod packaged;
 mod places;
 
 pub use error::SuiteError;
-pub(crate) use manifest::Manifests;
-pub use places::Places;
+pub(crate) use find::Suites;
+use find::{Found, bounded_text, entries};
+pub(crate) use kunit::boot_options;
+pub use places::{Kunit, Places};
 
 /// The kernel's unit tests.
 pub(crate) const KUNIT: &str = "kunit";
