@@ -382,6 +382,16 @@ fn nothing(spec: &Spec, all: &[Test]) -> SelectError {
         Wanted::Manifest { case, .. } => (None, case.as_ref()),
         Wanted::Exec { .. } => (None, None),
     };
+    if spec.suite() == KUNIT {
+        // Its suites are tests of ours.
+        let name = |test: &'_ Test| test.id.group.clone().unwrap_or(test.id.case.clone());
+        let names: Vec<String> = all.iter().map(name).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        return SelectError::NothingMatched {
+            spec: spec.to_string(),
+            hint: describe("suites", text_of(group), &names),
+        };
+    }
     let of_group = |test: &&Test| {
         let name = test.id.group.as_deref().unwrap_or("");
         group.is_none_or(|group| group.matches(name))
@@ -395,7 +405,6 @@ fn nothing(spec: &Spec, all: &[Test]) -> SelectError {
         let kind = match spec.suite() {
             smoke::SUITE => "checks",
             KSELFTEST if cases.is_empty() => groups_of(KSELFTEST),
-            KUNIT => "suites",
             _ => "tests",
         };
         describe(kind, text_of(case), &cases)
@@ -411,7 +420,6 @@ fn groups_of(suite: &str) -> &'static str {
     match suite {
         KSELFTEST => "collections with tests for this machine",
         CARGO => "packages",
-        KUNIT => "suites",
         _ => "groups",
     }
 }

@@ -184,7 +184,8 @@ fn lacks_kunit(about: &About<'_>) -> Option<String> {
             config.origin()
         )),
         Setting::No | Setting::Value(_) => Some(format!(
-            "CONFIG_KUNIT is not set ({}); set it to y, with CONFIG_KUNIT_DEBUGFS=y and the suites' own options, or              CONFIG_KUNIT_ALL_TESTS=y",
+            "CONFIG_KUNIT is not set ({}); set it to y, with CONFIG_KUNIT_DEBUGFS=y and the suites' own options, or \
+             CONFIG_KUNIT_ALL_TESTS=y",
             config.origin()
         )),
     }
