@@ -75,6 +75,7 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
         (selected, None) => selected?,
     };
     machinery.boot_options.clone_from(&selected.boot_options);
+    let packed = machinery.pack(&selected.tests, &selected.shares, &cwd)?;
 
     let now = OffsetDateTime::now_utc();
     let run_dir = match &args.output {
@@ -104,6 +105,7 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
         .and_then(|()| {
             machinery
                 .warnings()
+                .chain(packed)
                 .chain(selected.warnings)
                 .map(|text| Event::Warning { text })
                 .try_for_each(|event| reports.emit(event))

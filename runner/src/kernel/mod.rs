@@ -29,11 +29,11 @@ mod vmlinux;
 pub use {
     config::{KernelConfig, Setting},
     image::{Format, KernelImage},
-    initramfs::build as build_initramfs,
+    initramfs::{Archive, InitramfsError, build as build_initramfs},
     kunit::suites as kunit_suites,
     locate::{HostPaths, default_kernel, tree_of},
     modules::{ModuleError, ModuleIndex, load as load_module},
-    requirements::{Attachment, check, explain, possible},
+    requirements::{Attachment, Demands, check, explain, possible},
     symbols::Symbols,
     unpacked::unpacked,
 };

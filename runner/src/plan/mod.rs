@@ -7,7 +7,7 @@ mod names;
 mod needs;
 mod select;
 
-pub use boot::{Boot, BootMethod, BootWishes, Known, image as boot_image};
+pub use boot::{Boot, BootMethod, BootWishes, Known, RootTransport, image as boot_image};
 pub use known::known_files;
 pub use names::names;
 pub use select::{About, select};

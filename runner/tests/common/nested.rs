@@ -37,8 +37,14 @@ use std::{
 };
 use vmm_core::{KvmHealth, probe};
 
-/// Time limit of everything that runs in one nested machine, in seconds of the host.
-const AT_MOST: &str = "1500";
+/// Time limit of everything that runs in one nested machine, in seconds of the host, before [`SCALE`].
+const AT_MOST: &str = "375";
+
+/// Its boot's.
+const BOOT_AT_MOST: &str = "120";
+
+/// Factor on both, and on the time for which the machine may say nothing: it has two emulated CPUs, and more to do.
+const SCALE: &str = "4";
 
 /// Where a program can use KVM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,9 +86,8 @@ pub fn where_kvm_works<A: AsRef<OsStr>>(
                     "exec", "--quiet", "--engine", "qemu", "--nested", "--kernel",
                 ])
                 .arg(kernel)
-                .args(["--timeout", AT_MOST, "--timeout-scale", "1"])
-                // Where it is slow it is given more time, by a factor of its own.
-                .args(["--boot-timeout", "480"])
+                .args(["--timeout", AT_MOST, "--boot-timeout", BOOT_AT_MOST])
+                .args(["--timeout-scale", SCALE])
                 .args(test_environment())
                 .arg("--")
                 .arg(program);
@@ -109,9 +114,20 @@ pub fn run_where_kvm_works<A: AsRef<OsStr>>(
 /// Runs the ignored tests of this test program where KVM works. Fails if one of them does, or if there is none.
 #[track_caller]
 pub fn run_ignored_tests() {
+    run_ignored_tests_with(None);
+}
+
+/// The same with a variable in their environment.
+#[track_caller]
+pub fn run_ignored_tests_with(variable: Option<(&str, &OsStr)>) {
     let this = std::env::current_exe().expect("this program has a path");
-    let words = ["--ignored", "--nocapture", "--test-threads=1"];
-    let Some(output) = run_where_kvm_works(this, words) else {
+    let mut words: Vec<OsString> = Vec::new();
+    if let Some((name, value)) = variable {
+        words.extend(["env".into(), joined(name.into(), value)]);
+    }
+    words.push(this.into());
+    words.extend(["--ignored", "--nocapture", "--test-threads=1"].map(Into::into));
+    let Some(output) = run_where_kvm_works(words.remove(0), words) else {
         return;
     };
     let said = format!(
@@ -128,9 +144,12 @@ pub fn run_ignored_tests() {
 fn test_environment() -> impl Iterator<Item = OsString> {
     std::env::vars_os()
         .filter(|(name, _)| name.as_encoded_bytes().starts_with(b"RUNNER_TEST_"))
-        .flat_map(|(mut name, value)| {
-            name.push("=");
-            name.push(value);
-            ["--env".into(), name]
-        })
+        .flat_map(|(name, value)| ["--env".into(), joined(name, &value)])
+}
+
+/// `NAME=VALUE`.
+fn joined(mut name: OsString, value: &OsStr) -> OsString {
+    name.push("=");
+    name.push(value);
+    name
 }
