@@ -6,7 +6,9 @@
 
 pub mod exec;
 mod filter;
+mod hint;
 mod id;
+mod kconfig;
 pub mod kselftest;
 pub mod ktap;
 mod lists;
@@ -19,9 +21,11 @@ mod spec;
 mod suite;
 mod test;
 mod toml_file;
+mod wishes;
 
 pub use filter::Pattern;
 pub use id::TestId;
+pub use kconfig::Fragment;
 pub use lists::{List, ListKind, RunFacts, lines};
 pub use need::{Need, NeedError, package_of};
 pub use outcome::Outcome;

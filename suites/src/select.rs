@@ -1,14 +1,15 @@
 //! From what the user asks for to the tests that are run.
 
 use crate::{
-    FileError, List, RunFacts, Skip, Spec, SpecError, SuiteError, Test, TestId, exec,
+    FileError, Fragment, List, RunFacts, Skip, Spec, SpecError, SuiteError, Test, TestId, exec,
     filter::{Pattern, describe},
+    hint::nothing,
     kselftest::{
         BuildError, Candidates, Guest, InstallDir, InstallError, Progress, Tree, TreeError,
     },
     smoke,
     spec::{KSELFTEST, Wanted},
-    suite::{CARGO, KUNIT, Places, Suites, boot_options},
+    suite::{Places, Suites, boot_options},
 };
 use std::{
     collections::HashSet,
@@ -142,6 +143,8 @@ pub struct Selected {
     pub dirs: Vec<PathBuf>,
     /// Options of the kernel command line that the tests need.
     pub boot_options: Vec<String>,
+    /// What the collections of the selftests among the tests want of a kernel's configuration.
+    pub fragment: Fragment,
 }
 
 impl Selection {
@@ -226,6 +229,15 @@ impl Selection {
         }
         selected.dirs = suites.dirs();
         selected.boot_options = boot_options(&selected.tests);
+        if let Some(candidates) = &selftests {
+            let groups = selected.tests.iter().filter(|t| t.id.suite == KSELFTEST);
+            let mut collections: Vec<&str> = groups.filter_map(|t| t.id.group.as_deref()).collect();
+            collections.dedup();
+            for name in collections {
+                let config = candidates.dir.path.join(name).join("config");
+                selected.fragment.read_file(&config, name);
+            }
+        }
         if let Some(candidates) = &mut selftests {
             selected.warnings.append(&mut candidates.warnings);
         }
@@ -266,7 +278,7 @@ impl Selection {
     }
 
     /// The collections to build, none twice. A name may be that of a collection that a build of everything leaves out.
-    fn collections(
+    pub(crate) fn collections(
         &self,
         tree: &Tree,
         selected: &mut Selected,
@@ -369,59 +381,10 @@ fn collection_of(wanted: &Wanted) -> Option<&Option<Pattern>> {
 }
 
 /// All tests, and those of them that are asked for.
-fn matching(all: Vec<Test>, wanted: &Wanted) -> (Vec<Test>, Vec<Test>) {
+pub(crate) fn matching(all: Vec<Test>, wanted: &Wanted) -> (Vec<Test>, Vec<Test>) {
     let fits = |test: &&Test| wanted.matches(&test.id);
     let found = all.iter().filter(fits).cloned().collect();
     (all, found)
-}
-
-/// Why a spec matches none of `all`, the tests of its suite.
-fn nothing(spec: &Spec, all: &[Test]) -> SelectError {
-    let (group, case) = match &spec.wanted {
-        Wanted::Named { group, case, .. } => (group.as_ref(), case.as_ref()),
-        Wanted::Manifest { case, .. } => (None, case.as_ref()),
-        Wanted::Exec { .. } => (None, None),
-    };
-    if spec.suite() == KUNIT {
-        // Its suites are tests of ours.
-        let name = |test: &'_ Test| test.id.group.clone().unwrap_or(test.id.case.clone());
-        let names: Vec<String> = all.iter().map(name).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        return SelectError::NothingMatched {
-            spec: spec.to_string(),
-            hint: describe("suites", text_of(group), &names),
-        };
-    }
-    let of_group = |test: &&Test| {
-        let name = test.id.group.as_deref().unwrap_or("");
-        group.is_none_or(|group| group.matches(name))
-    };
-    let cases: Vec<&str> = all.iter().filter(of_group).map(|t| &*t.id.case).collect();
-    let hint = if cases.is_empty() && group.is_some() {
-        let mut groups: Vec<&str> = all.iter().filter_map(|t| t.id.group.as_deref()).collect();
-        groups.dedup();
-        describe(groups_of(spec.suite()), text_of(group), &groups)
-    } else {
-        let kind = match spec.suite() {
-            smoke::SUITE => "checks",
-            KSELFTEST if cases.is_empty() => groups_of(KSELFTEST),
-            _ => "tests",
-        };
-        describe(kind, text_of(case), &cases)
-    };
-    SelectError::NothingMatched {
-        spec: spec.to_string(),
-        hint,
-    }
-}
-
-/// What the groups of a suite are called.
-fn groups_of(suite: &str) -> &'static str {
-    match suite {
-        KSELFTEST => "collections with tests for this machine",
-        CARGO => "packages",
-        _ => "groups",
-    }
 }
 
 /// Gives a command that was asked for before a number, for asking twice is running twice.
@@ -435,11 +398,11 @@ fn number(test: &mut Test, taken: &HashSet<TestId>) {
     }
 }
 
-fn text_of(pattern: Option<&Pattern>) -> &str {
+pub(crate) fn text_of(pattern: Option<&Pattern>) -> &str {
     pattern.map_or("", Pattern::as_str)
 }
 
-fn push_new(list: &mut Vec<String>, item: String) {
+pub(crate) fn push_new(list: &mut Vec<String>, item: String) {
     if !list.contains(&item) {
         list.push(item);
     }

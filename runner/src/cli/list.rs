@@ -23,15 +23,15 @@ pub fn run(args: &ListArgs) -> Result<Exit, Failure> {
         .map_err(|e| Failure::host(format!("cannot find the current directory: {e}")))?;
     // A list needs no kernel, but says more with one.
     let known = plan::Known::find(args.select.kernel.as_deref(), &cwd, cache_dir().as_deref());
-    let selected = plan::select(
-        &args.select,
-        &known.about(args.select.kernel.as_deref()),
-        Path::new("/"),
-        &[],
-        &cwd,
-        cache_dir().as_deref(),
-        &cancel,
-    );
+    let selected = plan::select(&plan::Asked {
+        args: &args.select,
+        about: known.about(args.select.kernel.as_deref()),
+        root: Path::new("/"),
+        env: &[],
+        cwd: &cwd,
+        cache: cache_dir().as_deref(),
+        cancel: &cancel,
+    });
     let selected = match (selected, cancel.interrupt()) {
         (_, Some(Interrupt::Int)) => return Ok(Exit::Interrupted),
         (_, Some(Interrupt::Term)) => return Ok(Exit::Terminated),

@@ -33,7 +33,7 @@ pub use {
     kunit::suites as kunit_suites,
     locate::{HostPaths, default_kernel, tree_of},
     modules::{ModuleError, ModuleIndex, load as load_module},
-    requirements::{Attachment, Demands, check, explain, possible},
+    requirements::{Attachment, Demands, check, explain, possible, wanted},
     symbols::Symbols,
     unpacked::unpacked,
 };

@@ -10,4 +10,4 @@ mod select;
 pub use boot::{Boot, BootMethod, BootWishes, Known, RootTransport, image as boot_image};
 pub use known::known_files;
 pub use names::names;
-pub use select::{About, select};
+pub use select::{About, Asked, fragment, select};

@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use suites::{
-    Kselftest, Kunit, Places, RunFacts, Selection, Sources, Test,
+    Fragment, Kselftest, Kunit, Places, RunFacts, Selection, Sources, Test,
     kselftest::{Guest, InstallDir, Progress, Tree},
 };
 
@@ -60,16 +60,43 @@ pub struct About<'a> {
 /// host's can be seen.
 const HIDDEN: &[&str] = &["/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp"];
 
-/// Finds the tests that are asked for; builds selftests where that is needed.
-pub fn select(
-    args: &SelectArgs,
-    about: &About<'_>,
-    root: &Path,
-    env: &[(OsString, OsString)],
-    cwd: &Path,
-    cache: Option<&Path>,
-    cancel: &Cancel,
-) -> Result<Selected, Failure> {
+/// What a selection is made from.
+pub struct Asked<'a> {
+    /// What the command line says.
+    pub args: &'a SelectArgs,
+    /// What is known of the kernel.
+    pub about: About<'a>,
+    /// The directory that the guest has as its root.
+    pub root: &'a Path,
+    /// The environment of tests.
+    pub env: &'a [(OsString, OsString)],
+    /// The directory that we stand in.
+    pub cwd: &'a Path,
+    /// Where builds are kept.
+    pub cache: Option<&'a Path>,
+    /// Stops a build.
+    pub cancel: &'a Cancel,
+}
+
+/// What the tests that are asked for want of a kernel's configuration; nothing is built.
+pub fn fragment(asked: &Asked<'_>) -> Result<Fragment, Failure> {
+    with_sources(asked, |selection, sources| selection.fragment(sources))
+}
+
+/// Does something with a selection and what its tests are made of.
+fn with_sources<T>(
+    asked: &Asked<'_>,
+    act: impl FnOnce(&Selection, &mut Sources<'_>) -> Result<T, suites::SelectError>,
+) -> Result<T, Failure> {
+    let Asked {
+        args,
+        about,
+        root,
+        env,
+        cwd,
+        cache,
+        cancel,
+    } = *asked;
     let failure = |error: suites::SelectError| {
         let text = error_chain(&error);
         if error.blames_host() {
@@ -110,44 +137,51 @@ pub fn select(
         Some(image) if asks_for("kunit") => kernel::kunit_suites(image),
         _ => None,
     };
-    let lacks = lacks_kunit(about);
+    let lacks = lacks_kunit(&about);
     let mut progress = |progress: Progress<'_>| {
         if let Progress::Phase(text) = progress {
             eprintln!("runner: {text}");
         }
     };
-    let mut selected = selection
-        .select(&mut Sources {
-            kselftest,
-            guest: Guest {
-                root,
-                install_dir: None,
-                env,
+    let mut sources = Sources {
+        kselftest,
+        guest: Guest {
+            root,
+            install_dir: None,
+            env,
+        },
+        places: Places {
+            cwd,
+            ltp: args.ltp.as_deref(),
+            xfstests: args.xfstests.as_deref(),
+            blktests: args.blktests.as_deref(),
+            cargo: args.cargo_dir.as_deref(),
+            time_factor: about.time_factor.unwrap_or(1.0),
+            kunit: Kunit {
+                suites: kunit_suites.as_deref(),
+                lacks: lacks.as_deref(),
+                debugfs: about
+                    .config
+                    .is_none_or(|config| config.is_on("KUNIT_DEBUGFS")),
             },
-            places: Places {
-                cwd,
-                ltp: args.ltp.as_deref(),
-                xfstests: args.xfstests.as_deref(),
-                blktests: args.blktests.as_deref(),
-                cargo: args.cargo_dir.as_deref(),
-                time_factor: about.time_factor.unwrap_or(1.0),
-                kunit: Kunit {
-                    suites: kunit_suites.as_deref(),
-                    lacks: lacks.as_deref(),
-                    debugfs: about
-                        .config
-                        .is_none_or(|config| config.is_on("KUNIT_DEBUGFS")),
-                },
-            },
-            facts: RunFacts {
-                release: about.release,
-                arch: std::env::consts::ARCH,
-                accelerator: about.accelerator,
-            },
-            cancelled: cancel.flag(),
-            progress: &mut progress,
-        })
-        .map_err(failure)?;
+        },
+        facts: RunFacts {
+            release: about.release,
+            arch: std::env::consts::ARCH,
+            accelerator: about.accelerator,
+        },
+        cancelled: cancel.flag(),
+        progress: &mut progress,
+    };
+    act(&selection, &mut sources).map_err(failure)
+}
+
+/// Finds the tests that are asked for; builds selftests where that is needed.
+pub fn select(asked: &Asked<'_>) -> Result<Selected, Failure> {
+    let Asked {
+        about, root, env, ..
+    } = asked;
+    let mut selected = with_sources(asked, |selection, sources| selection.select(sources))?;
     if selected.tests.is_empty() {
         return Err(Failure::cannot_judge(
             "nothing is left to run: --skip leaves out everything that --suite selects",
@@ -165,12 +199,40 @@ pub fn select(
             shares.push(share);
         }
     }
+    selected.warnings.extend(lacking(&selected.fragment, about));
     Ok(Selected {
         tests: selected.tests,
         warnings: selected.warnings,
         shares,
         boot_options: selected.boot_options,
         install: selected.kselftest,
+    })
+}
+
+/// Most options that a warning names.
+const LISTED: usize = 12;
+
+/// What of a fragment this kernel lacks, as a warning. What it has off on purpose of somebody is not counted.
+fn lacking(fragment: &Fragment, about: &About<'_>) -> Option<String> {
+    let config = about.config?;
+    let lacks = |symbol: &str, value: &str| ["y", "m"].contains(&value) && !config.is_on(symbol);
+    let mut missing: Vec<String> = fragment
+        .options()
+        .filter(|(symbol, value, _)| lacks(symbol, value))
+        .map(|(symbol, _, by)| format!("CONFIG_{symbol} ({})", by.join(", ")))
+        .collect();
+    let count = missing.len();
+    missing.truncate(LISTED);
+    let more = match count - missing.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (count > 0).then(|| {
+        format!(
+            "this kernel lacks options that the selected collections ask for, and tests may skip or fail for it: {}{more}; \
+             `runner kconfig` with the same --suite prints all of them",
+            missing.join(", ")
+        )
     })
 }
 

@@ -15,4 +15,5 @@ pub(crate) use candidates::Candidates;
 pub use candidates::InstallDir;
 pub use command::Guest;
 pub use install::{InstallError, Installed};
+pub(crate) use tree::SELFTESTS;
 pub use tree::{Tree, TreeError};
