@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod cpus;
 mod exec;
+mod kconfig;
 mod list;
 mod machine;
 mod parse;
@@ -44,6 +45,8 @@ enum Command {
     Exec(Box<exec::ExecArgs>),
     /// Print what a selection means, without booting
     List(list::ListArgs),
+    /// Print the kernel configuration that a selection wants, as a fragment
+    Kconfig(kconfig::KconfigArgs),
     /// Write junit.xml and results.json anew from the events of a run that was killed
     Report(report::ReportArgs),
     /// Judge a log that was recorded elsewhere: a serial console, run_kselftest.sh, KUnit, LTP
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(&args).map(ExitCode::from),
         Command::List(args) => list::run(&args).map(ExitCode::from),
         Command::Parse(args) => parse::run(&args).map(ExitCode::from),
+        Command::Kconfig(args) => kconfig::run(&args).map(ExitCode::from),
         Command::Report(args) => report::run(&args).map(ExitCode::from),
         Command::Splats(args) => splats::run(&args).map(ExitCode::from),
     };

@@ -32,9 +32,13 @@ pub fn run(
     let mut queue = VecDeque::new();
     let mut unavailable: u64 = 0;
     for (index, test) in tests.iter().enumerate() {
-        match &test.unavailable {
-            None => queue.push_back(index),
-            Some(why) => {
+        match (&test.skip, &test.unavailable) {
+            (None, None) => queue.push_back(index),
+            (Some(why), _) => reports.emit(finished(TestResult {
+                outcome: Outcome::Skip,
+                ..TestResult::not_run(&test.id, why)
+            }))?,
+            (None, Some(why)) => {
                 unavailable += 1;
                 reports.emit(finished(TestResult {
                     outcome: Outcome::HarnessError,

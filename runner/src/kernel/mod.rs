@@ -15,6 +15,7 @@ mod ikconfig;
 mod image;
 mod initramfs;
 mod lines;
+mod kunit;
 mod locate;
 mod modinfo;
 mod modules;
@@ -27,13 +28,14 @@ mod unpacked;
 mod vmlinux;
 
 pub use {
-    config::KernelConfig,
+    config::{KernelConfig, Setting},
     image::{Format, KernelImage},
     initramfs::{Archive, InitramfsError, build as build_initramfs},
     lines::{LinesError, SourceLines},
+    kunit::suites as kunit_suites,
     locate::{HostPaths, default_kernel, tree_of},
     modules::{ModuleError, ModuleIndex, load as load_module},
-    requirements::{Attachment, Demands, check, explain, possible},
+    requirements::{Attachment, Demands, check, explain, possible, wanted},
     symbols::Symbols,
     unpacked::unpacked,
 };

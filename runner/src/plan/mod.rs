@@ -2,10 +2,12 @@
 
 mod boot;
 mod known;
+mod lists;
 mod names;
+mod needs;
 mod select;
 
-pub use boot::{Boot, BootMethod, BootWishes, RootTransport, image as boot_image};
+pub use boot::{Boot, BootMethod, BootWishes, Known, RootTransport, image as boot_image};
 pub use known::known_files;
 pub use names::names;
-pub use select::select;
+pub use select::{About, Asked, fragment, select};
