@@ -6,6 +6,8 @@ mod cpus;
 mod exec;
 mod list;
 mod machine;
+mod merge;
+mod pool;
 mod report;
 mod test;
 
@@ -42,7 +44,7 @@ enum Command {
     Exec(Box<exec::ExecArgs>),
     /// Print what a selection means, without booting
     List(list::ListArgs),
-    /// Write junit.xml and results.json anew from the events of a run that was killed
+    /// Write junit.xml and results.json anew from a run's events, or join those of several runs
     Report(report::ReportArgs),
     /// Measure how fast machines boot and read the host's files
     Bench(Box<bench::BenchArgs>),

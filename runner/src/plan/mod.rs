@@ -1,11 +1,15 @@
 //! What a run will do, decided before anything starts: the kernel, the tests, the machine.
 
 mod boot;
+mod durations;
 mod known;
 mod names;
 mod select;
+mod shard;
 
 pub use boot::{Boot, BootMethod, BootWishes, image as boot_image};
+pub use durations::Durations;
 pub use known::known_files;
 pub use names::names;
 pub use select::select;
+pub use shard::{Part, ShardArg, digest, split};

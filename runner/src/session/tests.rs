@@ -1,6 +1,6 @@
 //! Sessions with machines that are scripts: what is seen from outside reaches the verdict and the logs.
 
-use super::{Ended, Measured, Session, Settings};
+use super::{Ended, Lane, Measured, Session, Settings};
 use crate::machine::{
     Accelerator, Boots, Control, Engine, HostPorts, Inspection, LaunchError, Launched, LogRecord,
     Machine, MachineSpec, Mark, Sight, Statistics, StopReason, Topology, Transport, VcpuState,
@@ -8,7 +8,6 @@ use crate::machine::{
 };
 use reports::{Reports, Show, TerminalOptions};
 use std::{
-    cell::RefCell,
     collections::VecDeque,
     fs::{self, File},
     io::{self, Read, Write},
@@ -96,7 +95,7 @@ type Script = Box<dyn FnOnce(Guest) + Send>;
 
 /// An engine whose one machine follows a script, and answers looks into it with those given.
 struct Scripted {
-    script: RefCell<Option<Script>>,
+    script: Mutex<Option<Script>>,
     looks: Vec<Inspection>,
     asked: Arc<Mutex<Vec<Control>>>,
 }
@@ -146,7 +145,12 @@ impl Engine for Scripted {
                 wake: waker.try_clone().expect("cloned"),
             },
         };
-        let script = self.script.borrow_mut().take().expect("one machine");
+        let script = self
+            .script
+            .lock()
+            .expect("whole")
+            .take()
+            .expect("one machine");
         std::thread::spawn(move || script(guest));
         Ok(Launched {
             machine: Box::new(Fake {
@@ -266,14 +270,13 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
         output_kept: 1 << 20,
         passed_on: None,
         artifacts: wire::ArtifactLimits { files: 1, bytes: 1 },
-        fail_fast: false,
         measured: true,
         run_dir: dir.path().into(),
         symbols: None,
         cancel,
     };
     let engine = Scripted {
-        script: RefCell::new(Some(Box::new(script))),
+        script: Mutex::new(Some(Box::new(script))),
         looks,
         asked: Arc::default(),
     };
@@ -293,7 +296,7 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
         unavailable: None,
     }];
     let mut queue = VecDeque::from([0]);
-    let (ended, measured) = Session::launch(&engine, &settings, &mut reports, 1)
+    let (ended, measured) = Session::launch(&engine, &settings, &mut reports, 1, Lane(0))
         .and_then(|mut session| Ok((session.run(&tests, &mut queue)?, session.measured.clone())))
         .expect("reports are written");
     let events = fs::read_to_string(dir.path().join("events.jsonl")).expect("written");
