@@ -1,4 +1,4 @@
-//! The root that the tests see: shares of the host under overlays.
+//! The root that the tests see: shares of the host, or a part of the initramfs, under overlays.
 
 use std::ffi::{CString, OsStr};
 use std::fs;
@@ -14,7 +14,7 @@ use wire::{RootKind, Setup, Share};
 use crate::failure::{Failure, Result, Trying};
 use crate::mounts::{self, has_filesystem, make_directory, mount_tmpfs};
 
-/// Makes the share [`wire::ROOT_TAG`] this process's root, with everything mounted in it that belongs
+/// Makes the share [`wire::ROOT_TAG`], or [`wire::PACKED_ROOT`], this process's root, with everything mounted in it that belongs
 /// there, and adds the other shares. Warnings go to `warnings`.
 ///
 /// In this order, because each needs the one before: the share; its overlay; `/run`, which must be
@@ -28,7 +28,11 @@ pub fn enter(setup: &Setup, warnings: &mut Vec<String>) -> Result<RootKind> {
     } else {
         RootKind::ReadOnly
     };
-    mount_share(wire::ROOT_TAG, &setup.mount_options, Path::new("/lower"))?;
+    if setup.packed {
+        show_packed(Path::new("/lower"))?;
+    } else {
+        mount_share(wire::ROOT_TAG, &setup.mount_options, Path::new("/lower"))?;
+    }
     show(
         kind,
         Path::new("/lower"),
@@ -94,9 +98,18 @@ fn mount_share(tag: &str, options: &str, target: &Path) -> Result<()> {
             _ => "",
         };
         Failure::new(format!(
-            "cannot mount the 9P share {tag} with options {data}: {e}{hint}"
+            "cannot mount the 9P share {tag} with options {data}: {e}{hint} (`--root-transport initramfs` does \
+             without 9P)"
         ))
     })
+}
+
+/// Shows what came with the initramfs at `target`, read-only as a share is.
+fn show_packed(target: &Path) -> Result<()> {
+    make_directory(target).trying(|| format!("make the directory {}", target.display()))?;
+    mount_bind(wire::PACKED_ROOT, target)
+        .and_then(|()| mount_remount(target, MountFlags::BIND | MountFlags::RDONLY, c""))
+        .trying(|| format!("show {} of the initramfs", wire::PACKED_ROOT))
 }
 
 /// Shows the tree at `lower` at `target`: writable with what is written kept in a tmpfs at `upper`, or

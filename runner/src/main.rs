@@ -7,6 +7,7 @@ mod dispatch;
 mod exit;
 mod kernel;
 mod machine;
+mod packed;
 mod plan;
 mod session;
 

@@ -33,19 +33,6 @@ fn qemu_runs_a_kernel_on_it() {
     assert_eq!(run.events[0]["accelerator"], "kvm");
 }
 
-/// What engines have to agree on, of every test: its outcome, and those of the results inside it.
-fn outcomes(run: &common::Finished) -> Vec<String> {
-    let tests = run.results["results"].as_array().expect("results");
-    let line = |test: &serde_json::Value| {
-        let inside = test["subtests"].as_array().into_iter().flatten();
-        let inside: Vec<String> = inside
-            .map(|result| format!("{}={}", result["path"], result["outcome"]))
-            .collect();
-        format!("{} {} {}", test["id"], test["outcome"], inside.join(" "))
-    };
-    tests.iter().map(line).collect()
-}
-
 /// A run by our own monitor, on the machine's kernel.
 fn on_our_monitor() -> Option<common::Run> {
     Some(common::Run::on_kernel()?.args(["--engine", "kvm", "--memory", "512M"]))
@@ -78,7 +65,7 @@ fn both_engines_find_the_same() {
             .run();
         run.assert_status(1);
         assert_eq!(run.events[0]["engine"], engine);
-        Some(outcomes(&run))
+        Some(run.outcomes())
     };
     let Some(ours) = run("kvm") else { return };
     assert_eq!(Some(ours), run("qemu"));

@@ -23,7 +23,7 @@ pub use message::{
 };
 
 /// Version of the protocol; the guest says its own in [`GuestMessage::Hello`] and the host refuses any other.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// Name of the virtio-console port that carries frames both ways.
 pub const LINK_PORT: &str = "runner.link";
@@ -38,7 +38,10 @@ pub const ROOT_TAG: &str = "runner.root";
 /// The host looks for it when a machine ends before its link came up.
 pub const FATAL_PREFIX: &str = "runner-init: fatal: ";
 
-/// Where the raw 9P root stays reachable inside the guest, below the overlay.
+/// Directory of the initramfs that becomes the guest's root where no share does.
+pub const PACKED_ROOT: &str = "/packed";
+
+/// Where the raw root stays reachable inside the guest, below the overlay.
 pub const LOWER_ROOT: &str = "/run/runner/root";
 
 /// Where the guest keeps what a test leaves for the host: `$RUNNER_ARTIFACTS` points below it.

@@ -69,6 +69,8 @@ pub enum GuestMessage {
 pub struct Setup {
     /// Host name of the machine.
     pub hostname: String,
+    /// Whether the root is in the initramfs, at [`crate::PACKED_ROOT`], and not a share.
+    pub packed: bool,
     /// Options for every 9P mount besides `trans`, `version`: such as `msize=512000,cache=loose`.
     pub mount_options: String,
     /// Further shares, each mounted under an overlay of its own, in this order.
@@ -105,9 +107,9 @@ pub struct Ready {
 /// What the root file system of the guest is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RootKind {
-    /// The share under a tmpfs overlay: writable, nothing reaches the host.
+    /// The share, or what is packed, under a tmpfs overlay: writable, nothing reaches the host.
     Overlay,
-    /// The share alone, read-only, with a tmpfs on `/tmp`, `/var/tmp` and `/run`: the kernel has no overlayfs.
+    /// That alone, read-only, with a tmpfs on `/tmp`, `/var/tmp` and `/run`: the kernel has no overlayfs.
     ReadOnly,
 }
 

@@ -1,9 +1,11 @@
 //! What a run leaves on the host, and the sealed files it gives to machines.
 
+mod kept;
 mod names;
 mod rundir;
 mod sealed;
 
+pub use kept::keep;
 pub use names::{guest_path, test_dir};
 pub use rundir::RunDir;
 pub use sealed::sealed_file;

@@ -76,10 +76,11 @@ pub fn run(args: &ExecArgs) -> Result<ExitCode, Failure> {
     let cancel = Cancel::install().map_err(host("catch signals"))?;
     let cwd = std::env::current_dir().map_err(host("find the current directory"))?;
     let environment = carry_over(base_environment(), std::env::vars_os());
-    let machinery = args
+    let mut machinery = args
         .machine
         .prepare(args.kernel.as_deref(), &cwd, &environment)?;
     let tests = [command(&args.command)];
+    let packed = machinery.pack(&tests, &[], &cwd)?;
 
     let now = OffsetDateTime::now_utc();
     // Removed at the end.
@@ -118,7 +119,7 @@ pub fn run(args: &ExecArgs) -> Result<ExitCode, Failure> {
     reports
         .emit(Event::RunStarted(machinery.info(&tests, now)))
         .map_err(stopped)?;
-    for text in machinery.warnings() {
+    for text in machinery.warnings().chain(packed) {
         reports.emit(Event::Warning { text }).map_err(stopped)?;
     }
     let end = dispatch::run_command(

@@ -8,11 +8,13 @@ use super::{
 use crate::{
     artifact::{RunDir, sealed_file},
     dispatch::Cancel,
+    error_chain,
     machine::{
         self, Accelerator, Engine, EngineChoice, MachineSpec, Nesting, ShareSpec, Topology,
         Transport,
     },
-    plan::{self, Boot, BootMethod, BootWishes},
+    packed::{self, Closure, Wanted},
+    plan::{self, Boot, BootMethod, BootWishes, RootTransport},
     session::{PassOn, Settings},
 };
 use clap::builder::NonEmptyStringValueParser;
@@ -59,6 +61,10 @@ pub struct MachineArgs {
     /// Additions to the kernel command line; repeatable
     #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
     append: Vec<String>,
+    /// How the guest comes to the host's files: all of them over 9P, or those that the tests need in the initramfs; auto takes
+    /// 9P where the kernel has it
+    #[arg(long, value_enum, default_value_t = RootTransport::Auto)]
+    root_transport: RootTransport,
     /// Host directory that becomes the guest's root, read-only
     #[arg(long, value_name = "DIR", default_value = "/")]
     root: PathBuf,
@@ -172,17 +178,13 @@ impl MachineArgs {
                 unpack,
                 acpi: machine::leaves_acpi_on(&self.append),
                 nesting,
+                root: self.root_transport,
             },
             engine.boots(),
             cache_dir().as_deref(),
         )?;
         // Before anything is built or an earlier result makes way.
-        let needed = boot.memory_needed();
-        if memory_mib < needed {
-            return Err(Failure::host(format!(
-                "--memory {memory_mib}M is too little for this kernel and what goes with it: give it {needed}M or more"
-            )));
-        }
+        enough(memory_mib, &boot)?;
         let mut env: Vec<_> = environment
             .iter()
             .filter(|(name, _)| !self.env.iter().any(|(other, _)| other == name))
@@ -206,7 +208,84 @@ impl MachineArgs {
     }
 }
 
+/// Refuses a machine with less memory than its kernel takes to come up.
+fn enough(memory_mib: u64, boot: &Boot) -> Result<(), Failure> {
+    let needed = boot.memory_needed();
+    if memory_mib < needed {
+        return Err(Failure::host(format!(
+            "--memory {memory_mib}M is too little for this kernel and what goes with it: give it {needed}M or more"
+        )));
+    }
+    Ok(())
+}
+
 impl Machinery<'_> {
+    /// Packs what `tests` need into the initramfs, where the kernel sees the host's files in no other way. `further` are
+    /// directories that the tests need, host and guest path.
+    ///
+    /// Returns what a person should know.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is more than fits into the machine's memory.
+    pub fn pack(
+        &mut self,
+        tests: &[Test],
+        further: &[(PathBuf, PathBuf)],
+        cwd: &Path,
+    ) -> Result<Vec<String>, Failure> {
+        if self.boot.shared {
+            return Ok(Vec::new());
+        }
+        let shares: Vec<_> = self.shares.iter().chain(further).cloned().collect();
+        let compared: Vec<PathBuf> = self
+            .known_files(tests)
+            .iter()
+            .filter_map(|file| Some(file.splitn(3, ':').nth(2)?.into()))
+            .collect();
+        let closure = Closure::of(
+            tests,
+            &Wanted {
+                root: &self.root,
+                shares: &shares,
+                env: &self.env,
+                cwd: self.cwd(cwd),
+                files: &compared,
+            },
+        )
+        .map_err(host("find what the tests need"))?;
+        let packed = packed::pack(&closure.tree, cache_dir().as_deref())
+            .map_err(|e| Failure::host(error_chain(&e)))?;
+        self.boot.append(&packed);
+        enough(self.memory_mib, &self.boot)?;
+        let mut said: Vec<String> = closure.warnings.into_iter().collect();
+        said.insert(
+            0,
+            format!(
+                "{} files, {} MiB, are packed into the initramfs: a test that looks for another file of the host does not find it",
+                closure.tree.entries.len(),
+                packed.len().div_ceil(1 << 20)
+            ),
+        );
+        Ok(said)
+    }
+
+    /// Where a command stands: in the directory that we stand in, if the guest has it.
+    fn cwd<'a>(&self, cwd: &'a Path) -> &'a Path {
+        match self.root == Path::new("/") {
+            true => cwd,
+            false => Path::new("/"),
+        }
+    }
+
+    /// What `smoke:root-equal` compares, if it is among the tests.
+    fn known_files(&self, tests: &[Test]) -> Vec<String> {
+        let compares = |test: &Test| test.id.suite == "smoke" && test.id.case == "root-equal";
+        match tests.iter().any(compares) {
+            true => plan::known_files(&self.root),
+            false => Vec::new(),
+        }
+    }
+
     /// Factor on every time limit.
     fn scale(&self) -> f64 {
         let accelerator = match self.slow {
@@ -274,16 +353,21 @@ impl Machinery<'_> {
         let initramfs =
             sealed_file("initramfs", self.boot.initramfs.as_slice()).map_err(&in_memory)?;
 
-        let mut specs = vec![ShareSpec {
-            tag: wire::ROOT_TAG.into(),
-            path: self.root.clone(),
-        }];
+        let mut specs = Vec::new();
         let mut setup = wire::Setup {
             hostname: "runner".into(),
+            packed: !self.boot.shared,
             mount_options: MOUNT_OPTIONS.into(),
             shares: Vec::new(),
         };
-        for (i, (from, to)) in self.shares.iter().chain(further).enumerate() {
+        let shares = self.shares.iter().chain(further).enumerate();
+        if self.boot.shared {
+            specs.push(ShareSpec {
+                tag: wire::ROOT_TAG.into(),
+                path: self.root.clone(),
+            });
+        }
+        for (i, (from, to)) in shares.filter(|_| self.boot.shared) {
             let tag = format!("runner.{i}");
             setup.shares.push(wire::Share {
                 tag: tag.clone(),
@@ -294,9 +378,6 @@ impl Machinery<'_> {
                 path: from.clone(),
             });
         }
-        let runs_root_equal = tests
-            .iter()
-            .any(|test| test.id.suite == "smoke" && test.id.case == "root-equal");
         Ok(Settings {
             spec: MachineSpec {
                 kernel,
@@ -312,16 +393,8 @@ impl Machinery<'_> {
             },
             setup,
             env: self.env.clone(),
-            cwd: if self.root == Path::new("/") {
-                cwd.into()
-            } else {
-                "/".into()
-            },
-            known_files: if runs_root_equal {
-                plan::known_files(&self.root)
-            } else {
-                Vec::new()
-            },
+            cwd: self.cwd(cwd).into(),
+            known_files: self.known_files(tests),
             scale,
             boot_timeout: args.boot_timeout.mul_f64(scale),
             timeout: rules.timeout,

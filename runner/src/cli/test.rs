@@ -63,7 +63,7 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     let cwd = std::env::current_dir().map_err(host("find the current directory"))?;
     let baseline = args.pool.baseline()?;
     let part = args.pool.part()?;
-    let machinery =
+    let mut machinery =
         args.machine
             .prepare(args.select.kernel.as_deref(), &cwd, &base_environment())?;
     let selected = plan::select(
@@ -84,6 +84,7 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     let accelerator = machinery.engine.accelerator();
     let (durations, records_lost) = args.pool.durations(accelerator.as_str());
     let share = share(selected.tests, part, &durations);
+    let packed = machinery.pack(&share.tests, &selected.shares, &cwd)?;
     let now = OffsetDateTime::now_utc();
     let mut info = machinery.info(&share.tests, now);
     let translated = accelerator == Accelerator::Tcg;
@@ -137,6 +138,7 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
         .and_then(|()| {
             machinery
                 .warnings()
+                .chain(packed)
                 .chain(selected.warnings)
                 .chain(records_lost)
                 .chain(too_many)

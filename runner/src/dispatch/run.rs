@@ -41,15 +41,15 @@ pub fn run(
 ) -> Result<Exit, ReportError> {
     let started = Instant::now();
     for test in tests {
-        if let Some(why) = &test.unavailable {
+        if let Some((outcome, why)) = never_runs(test) {
             reports.emit(finished(TestResult {
-                outcome: Outcome::HarnessError,
+                outcome,
                 ..TestResult::not_run(&test.id, why)
             }))?;
         }
     }
     let ids: Vec<&TestId> = tests.iter().map(|test| &test.id).collect();
-    let runnable: Vec<bool> = tests.iter().map(|t| t.unavailable.is_none()).collect();
+    let runnable: Vec<bool> = tests.iter().map(|t| never_runs(t).is_none()).collect();
     let schedule = Schedule::new(orders.rules, &ids, orders.weights, &runnable);
     let pool = Pool::new(engine, settings, tests, cancel, schedule, reports);
     let (schedule, left) = pool.run(reports);
@@ -101,6 +101,12 @@ pub fn host_words(error: &(dyn Error + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+/// What becomes of a test that no machine is asked to run, and why.
+fn never_runs(test: &Test) -> Option<(Outcome, &str)> {
+    let unavailable = test.unavailable.as_deref()?;
+    Some((Outcome::HarnessError, unavailable))
 }
 
 /// Why a test that is left was not run.

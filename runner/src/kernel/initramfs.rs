@@ -50,36 +50,94 @@ pub fn build(init: &[u8], modules: &[(String, Vec<u8>)]) -> Result<Vec<u8>, Init
     }
     let mut archive = Archive::default();
     for path in DIRECTORIES {
-        archive.add(path, ModeFileType::Directory, 0o755, &[])?;
+        archive.directory(path, 0o755)?;
     }
     // The kernel opens it as init's standard input and output, before init can mount anything.
-    archive.add("/dev/console", ModeFileType::Char, 0o600, &[])?;
-    archive.add("/init", ModeFileType::Regular, 0o755, init)?;
+    archive.add("/dev/console", ModeFileType::Char, 0o600, 1, &[])?;
+    archive.file("/init", 0o755, init)?;
     for (number, (name, elf)) in modules.iter().enumerate() {
         let sound = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
         if name.is_empty() || !name.bytes().all(sound) {
             return Err(InitramfsError::BadName(name.clone()));
         }
         let path = format!("{}/{number:03}-{name}.ko", wire::MODULES_DIR);
-        archive.add(&path, ModeFileType::Regular, 0o644, elf)?;
+        archive.file(&path, 0o644, elf)?;
     }
-    Ok(trailer(archive.bytes).expect(IN_MEMORY))
+    Ok(archive.finish())
 }
 
 const IN_MEMORY: &str = "writing to memory cannot fail";
 
+/// An archive that grows in memory. A directory has to come before what is in it.
 #[derive(Default)]
-struct Archive {
+pub struct Archive {
     bytes: Vec<u8>,
     entries: u32,
 }
 
 impl Archive {
+    /// Adds a directory. `permissions` are the lower twelve bits of its mode.
+    ///
+    /// # Errors
+    /// [`InitramfsError::TooLong`].
+    pub fn directory(&mut self, path: &str, permissions: u32) -> Result<(), InitramfsError> {
+        self.add(path, ModeFileType::Directory, permissions, 2, &[])
+    }
+
+    /// Adds a regular file.
+    ///
+    /// # Errors
+    /// [`InitramfsError::TooLong`].
+    pub fn file(
+        &mut self,
+        path: &str,
+        permissions: u32,
+        content: &[u8],
+    ) -> Result<(), InitramfsError> {
+        self.add(path, ModeFileType::Regular, permissions, 1, content)
+    }
+
+    /// Adds a regular file under several names, which are hard links in the guest.
+    ///
+    /// # Errors
+    /// [`InitramfsError::TooLong`].
+    pub fn linked_file(
+        &mut self,
+        paths: &[&str],
+        permissions: u32,
+        content: &[u8],
+    ) -> Result<(), InitramfsError> {
+        let links = u32::try_from(paths.len()).expect("names fit in memory");
+        let inode = self.entries + 1;
+        for (i, path) in paths.iter().enumerate() {
+            // The kernel makes the file at the first name, and links those after it (`maybe_link`, `init/initramfs.c`).
+            let content = if i == 0 { content } else { &[] };
+            self.entries = inode - 1;
+            self.add(path, ModeFileType::Regular, permissions, links, content)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a symbolic link.
+    ///
+    /// # Errors
+    /// [`InitramfsError::TooLong`].
+    pub fn symlink(&mut self, path: &str, target: &[u8]) -> Result<(), InitramfsError> {
+        self.add(path, ModeFileType::Symlink, 0o777, 1, target)
+    }
+
+    /// The archive. Another may follow it in the same initramfs.
+    #[must_use]
+    pub fn finish(self) -> Vec<u8> {
+        trailer(self.bytes).expect(IN_MEMORY)
+    }
+
     fn add(
         &mut self,
         path: &str,
         kind: ModeFileType,
         permissions: u32,
+        links: u32,
         content: &[u8],
     ) -> Result<(), InitramfsError> {
         let length = u32::try_from(content.len())
@@ -92,6 +150,7 @@ impl Archive {
         self.entries += 1;
         let mut entry = NewcBuilder::new(path.trim_start_matches('/'))
             .ino(self.entries)
+            .nlink(links)
             .mode(permissions);
         if matches!(kind, ModeFileType::Char) {
             // /dev/console, 5:1 (Documentation/admin-guide/devices.txt).

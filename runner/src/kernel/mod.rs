@@ -28,10 +28,10 @@ mod vmlinux;
 pub use {
     config::KernelConfig,
     image::{Format, KernelImage},
-    initramfs::build as build_initramfs,
+    initramfs::{Archive, InitramfsError, build as build_initramfs},
     locate::{HostPaths, default_kernel, tree_of},
     modules::{ModuleError, ModuleIndex, load as load_module},
-    requirements::{Attachment, check, explain, possible},
+    requirements::{Attachment, Demands, check, explain, possible},
     symbols::Symbols,
     unpacked::unpacked,
 };

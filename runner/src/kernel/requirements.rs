@@ -36,6 +36,17 @@ pub struct Need {
     pub of: Of,
 }
 
+/// What a machine will be, as far as its kernel has to have something for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demands {
+    /// How the kernel comes to its virtio devices.
+    pub attachment: Attachment,
+    /// Whose virtualization it is given, if any.
+    pub nesting: Option<Nesting>,
+    /// Whether the host's files reach it over 9P.
+    pub shared: bool,
+}
+
 /// Which machines need something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Of {
@@ -43,6 +54,8 @@ pub enum Of {
     Every,
     /// Those whose kernel comes to its devices in this way.
     Attachment(Attachment),
+    /// Those that see the host's files over 9P.
+    Shared,
     /// Those with machines inside, whoever's virtualization it is.
     Nested,
     /// Those with machines inside that this virtualization runs.
@@ -83,12 +96,13 @@ impl Need {
         Self { of, ..self }
     }
 
-    fn concerns(&self, attachment: Attachment, nesting: Option<Nesting>) -> bool {
+    fn concerns(&self, machine: &Demands) -> bool {
         match self.of {
             Of::Every => true,
-            Of::Attachment(only) => only == attachment,
-            Of::Nested => nesting.is_some(),
-            Of::Nesting(only) => nesting == Some(only),
+            Of::Attachment(only) => only == machine.attachment,
+            Of::Shared => machine.shared,
+            Of::Nested => machine.nesting.is_some(),
+            Of::Nesting(only) => machine.nesting == Some(only),
         }
     }
 
@@ -148,13 +162,15 @@ pub const NEEDS: &[Need] = &[
         &["NET", "NET_9P"],
         "the host's files reach the guest over it",
     )
-    .or_module("9pnet_virtio"),
+    .or_module("9pnet_virtio")
+    .of(Of::Shared),
     fatal(
         "9P_FS",
         &["NET", "NET_9P", "NETWORK_FILESYSTEMS"],
         "the host's files reach the guest over it",
     )
-    .or_module("9p"),
+    .or_module("9p")
+    .of(Of::Shared),
     fatal(
         "KVM",
         &["VIRTUALIZATION"],
@@ -257,26 +273,29 @@ impl Needs {
     pub fn can_run(&self) -> bool {
         !self.missing.iter().any(|missing| missing.need.fatal)
     }
+
+    /// Whether the host's files cannot reach the kernel over 9P.
+    #[must_use]
+    pub fn lacks_9p(&self) -> bool {
+        let of_shares = |missing: &Missing| missing.need.of == Of::Shared;
+        self.missing.iter().any(of_shares)
+    }
 }
 
-/// Compares [`NEEDS`] with a kernel that comes to its devices in one way, and that may be given virtualization.
+/// Compares [`NEEDS`] with the kernel of a machine.
 ///
 /// Without a configuration, what `modules.builtin` and the module files say counts, and all else is taken to be there.
 #[must_use]
 pub fn check(
     config: Option<&KernelConfig>,
     modules: Option<&ModuleIndex>,
-    attachment: Attachment,
-    nesting: Option<Nesting>,
+    machine: &Demands,
 ) -> Needs {
     let mut needs = Needs {
         modules_to_load: Vec::new(),
         missing: Vec::new(),
     };
-    for need in NEEDS
-        .iter()
-        .filter(|need| need.concerns(attachment, nesting))
-    {
+    for need in NEEDS.iter().filter(|need| need.concerns(machine)) {
         match state(need, config, modules) {
             Ok(None) => {}
             Ok(Some(module)) => needs.modules_to_load.push(module),

@@ -1,12 +1,8 @@
 //! The kernel proper out of a bzImage, unpacked on the host and kept, so that a slow machine need not do it.
 
 use super::image::{Format, KernelImage};
-use std::{
-    fs,
-    io::{self, Write},
-    path::Path,
-    time::SystemTime,
-};
+use crate::artifact::keep;
+use std::path::Path;
 
 /// Directory below the cache.
 const DIR: &str = "vmlinux";
@@ -40,43 +36,15 @@ pub fn unpacked(
     };
     usable().or_else(|| {
         let kernel = image.unpack().ok()??;
-        keep(&dir, &path, &kernel).ok()?;
+        keep(&dir, &path, &kernel, KEPT).ok()?;
         usable()
     })
-}
-
-/// Writes an entry and removes the oldest ones.
-fn keep(dir: &Path, path: &Path, kernel: &[u8]) -> io::Result<()> {
-    fs::create_dir_all(dir)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(kernel)?;
-    file.persist(path)?;
-    let mut entries: Vec<(SystemTime, _)> = fs::read_dir(dir)?
-        .flatten()
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-        .collect();
-    entries.sort();
-    for (_, old) in entries.iter().rev().skip(KEPT) {
-        // Another run may have been quicker.
-        let _ = fs::remove_file(old);
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kernel::KernelConfig;
-
-    #[test]
-    fn only_the_newest_kernels_are_kept() {
-        let dir = tempfile::tempdir().expect("temporary directory");
-        for i in 0..KEPT + 3 {
-            keep(dir.path(), &dir.path().join(format!("k{i}")), b"kernel").expect("kept");
-        }
-        assert_eq!(fs::read_dir(dir.path()).expect("readable").count(), KEPT);
-        assert!(dir.path().join(format!("k{}", KEPT + 2)).exists());
-    }
 
     #[test]
     fn a_real_kernel_unpacks_once_and_is_the_same_release() {

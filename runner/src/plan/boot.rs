@@ -3,7 +3,7 @@
 use crate::{
     cli::Failure,
     error_chain,
-    kernel::{self, Attachment, KernelConfig, KernelImage, ModuleIndex},
+    kernel::{self, Attachment, Demands, KernelConfig, KernelImage, ModuleIndex},
     machine::{Boots, Nesting, Transport, VmlinuxEntry},
 };
 use std::path::{Path, PathBuf};
@@ -25,6 +25,8 @@ pub struct Boot {
     entry: VmlinuxEntry,
     /// What is unpacked as the first root: init, and the modules that it loads.
     pub initramfs: Vec<u8>,
+    /// Whether the host's files reach it over 9P. Otherwise those that tests need have to be packed into the initramfs.
+    pub shared: bool,
     /// What the kernel lacks and can do without, as text.
     pub warning: Option<String>,
     /// Factor on time limits for what the configuration makes slow.
@@ -41,6 +43,10 @@ pub enum BootMethod {
     /// The kernel proper, unpacked on the host and entered at its 64-bit entry, or with QEMU at its PVH entry.
     Vmlinux,
 }
+
+/// Said where a kernel without 9P decides how tests come to their files.
+const WITHOUT_9P: &str = "this kernel has no 9P (CONFIG_9P_FS, CONFIG_NET_9P_VIRTIO): what the tests need is packed into the \
+                          initramfs, and nothing else of the host is seen";
 
 /// Options that make a kernel slower by about so much.
 const SLOW: &[(&str, f64)] = &[
@@ -72,6 +78,20 @@ pub struct BootWishes<'a> {
     pub acpi: bool,
     /// Whose virtualization the guest is to drive, if any.
     pub nesting: Option<Nesting>,
+    /// How the guest comes to the host's files.
+    pub root: RootTransport,
+}
+
+/// `--root-transport`: how the guest comes to the host's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum RootTransport {
+    /// Over 9P where the kernel has it.
+    Auto,
+    /// Over 9P, all of them.
+    #[value(name = "9p")]
+    NineP,
+    /// Those that the tests need, packed into the initramfs.
+    Initramfs,
 }
 
 impl Boot {
@@ -101,7 +121,18 @@ impl Boot {
             Transport::Pci => Attachment::Pci,
             Transport::Mmio => mmio,
         };
-        let needs = kernel::check(config, index, attachment, wishes.nesting);
+        let mut machine = Demands {
+            attachment,
+            nesting: wishes.nesting,
+            shared: wishes.root != RootTransport::Initramfs,
+        };
+        let mut needs = kernel::check(config, index, &machine);
+        let mut without_9p = None;
+        if wishes.root == RootTransport::Auto && needs.lacks_9p() {
+            machine.shared = false;
+            needs = kernel::check(config, index, &machine);
+            without_9p = Some(WITHOUT_9P.to_owned());
+        }
         let by_pvh = boots.vmlinux == VmlinuxEntry::Pvh;
         if matches!(&image.format, kernel::Format::Vmlinux(vmlinux) if by_pvh && !vmlinux.pvh) {
             return Err(Failure::cannot_judge(format!(
@@ -134,6 +165,10 @@ impl Boot {
                 )));
             }
         };
+        let warning = match (without_9p, warning) {
+            (Some(first), Some(then)) => Some(format!("{first}\n{then}")),
+            (first, then) => first.or(then),
+        };
         let initramfs =
             kernel::build_initramfs(INIT, &modules).map_err(|e| Failure::host(error_chain(&e)))?;
         let unpacked = if wishes.unpack {
@@ -155,9 +190,18 @@ impl Boot {
             acpi,
             entry: boots.vmlinux,
             initramfs,
+            shared: machine.shared,
             warning,
             slowness,
         })
+    }
+
+    /// Adds another archive to the initramfs.
+    pub fn append(&mut self, archive: &[u8]) {
+        // The kernel takes archives one after the other, from multiples of four bytes (`unpack_to_rootfs`, `init/initramfs.c`).
+        let aligned = self.initramfs.len().next_multiple_of(4);
+        self.initramfs.resize(aligned, 0);
+        self.initramfs.extend_from_slice(archive);
     }
 
     /// What the machine loads.

@@ -7,7 +7,7 @@ mod names;
 mod select;
 mod shard;
 
-pub use boot::{Boot, BootMethod, BootWishes, image as boot_image};
+pub use boot::{Boot, BootMethod, BootWishes, RootTransport, image as boot_image};
 pub use durations::Durations;
 pub use known::known_files;
 pub use names::names;

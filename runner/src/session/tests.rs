@@ -257,6 +257,7 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
         },
         setup: wire::Setup {
             hostname: "x".into(),
+            packed: false,
             mount_options: String::new(),
             shares: vec![],
         },

@@ -48,6 +48,19 @@ impl Finished {
         }
     }
 
+    /// Every result, one line each: its name, its outcome, and its subtests with theirs.
+    pub fn outcomes(&self) -> Vec<String> {
+        let tests = self.results["results"].as_array().expect("results");
+        let line = |test: &Value| {
+            let inside = test["subtests"].as_array().into_iter().flatten();
+            let inside: Vec<String> = inside
+                .map(|result| format!("{}={}", result["path"], result["outcome"]))
+                .collect();
+            format!("{} {} {}", test["id"], test["outcome"], inside.join(" "))
+        };
+        tests.iter().map(line).collect()
+    }
+
     /// A file of the output directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join("out").join(name)

@@ -37,8 +37,14 @@ use std::{
 };
 use vmm_core::{KvmHealth, probe};
 
-/// Time limit of everything that runs in one nested machine, in seconds of the host.
-const AT_MOST: &str = "1500";
+/// Time limit of everything that runs in one nested machine, in seconds of the host, before [`SCALE`].
+const AT_MOST: &str = "375";
+
+/// Its boot's.
+const BOOT_AT_MOST: &str = "120";
+
+/// Factor on both, and on the time for which the machine may say nothing: it has two emulated CPUs, and more to do.
+const SCALE: &str = "4";
 
 /// Where a program can use KVM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,9 +86,8 @@ pub fn where_kvm_works<A: AsRef<OsStr>>(
                     "exec", "--quiet", "--engine", "qemu", "--nested", "--kernel",
                 ])
                 .arg(kernel)
-                .args(["--timeout", AT_MOST, "--timeout-scale", "1"])
-                // Where it is slow it is given more time, by a factor of its own.
-                .args(["--boot-timeout", "480"])
+                .args(["--timeout", AT_MOST, "--boot-timeout", BOOT_AT_MOST])
+                .args(["--timeout-scale", SCALE])
                 .args(test_environment())
                 .arg("--")
                 .arg(program);

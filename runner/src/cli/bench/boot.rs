@@ -69,6 +69,10 @@ pub struct Queue {
 pub fn run(args: &BootArgs) -> Result<Exit, Failure> {
     let mut bench = Bench::prepare(&args.common)?;
     let test = command(&["true".into()]);
+    let tests = std::slice::from_ref(&test);
+    for warning in bench.machinery.pack(tests, &[], &bench.cwd)? {
+        eprintln!("runner: {warning}");
+    }
     let mut settings = bench.settings(&test, None)?;
     // Another entry than the kernel proper's moves it to a random address (KASLR).
     let loaded = bench.machinery.boot.loaded();

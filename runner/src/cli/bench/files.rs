@@ -43,6 +43,12 @@ struct Run {
 /// Runs `runner bench files`.
 pub fn run(args: &FilesArgs) -> Result<Exit, Failure> {
     let mut bench = Bench::prepare(&args.common)?;
+    if !bench.machinery.boot.shared {
+        return Err(Failure::host(
+            "how fast the host's files are read over 9P cannot be measured without 9P: take a kernel that has it, and no \
+             --root-transport initramfs",
+        ));
+    }
     let size = match args.quick {
         true => Size::QUICK,
         false => Size::FULL,

@@ -32,7 +32,8 @@ pub struct Bench<'a> {
     pub machinery: Machinery<'a>,
     format: Format,
     cancel: Cancel,
-    cwd: PathBuf,
+    /// Where the command stands.
+    pub cwd: PathBuf,
     reports: Reports,
     run_dir: RunDir,
     /// Removed at the end.

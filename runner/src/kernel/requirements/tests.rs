@@ -4,6 +4,21 @@ use super::super::{
 };
 use super::*;
 
+/// [`super::check`] for a machine with shares.
+fn check(
+    config: Option<&KernelConfig>,
+    modules: Option<&ModuleIndex>,
+    attachment: Attachment,
+    nesting: Option<Nesting>,
+) -> Needs {
+    let machine = Demands {
+        attachment,
+        nesting,
+        shared: true,
+    };
+    super::check(config, modules, &machine)
+}
+
 const RELEASE: &str = "6.12.1-test+";
 
 /// A configuration with everything at `y` but what `changes` say, in lines of a .config.
@@ -272,4 +287,19 @@ fn the_advice_makes_the_smallest_kernel_one_that_can_run_tests() {
         let needs = check(Some(&read()), None, attachment, None);
         assert_eq!(missing(&needs), []);
     }
+}
+
+#[test]
+fn only_a_machine_with_shares_needs_9p() {
+    let config = config("# CONFIG_9P_FS is not set\n");
+    let mut machine = Demands {
+        attachment: Attachment::Pci,
+        nesting: None,
+        shared: true,
+    };
+    let needs = super::check(Some(&config), None, &machine);
+    assert!(needs.lacks_9p() && !needs.can_run());
+    machine.shared = false;
+    let needs = super::check(Some(&config), None, &machine);
+    assert!(!needs.lacks_9p() && needs.can_run());
 }
