@@ -104,7 +104,15 @@ impl<'a> Pool<'a> {
     /// Runs the machines until there is nothing left to run or no sense in going on. Returns what is left, and why, if the
     /// end came early.
     pub fn run(self, reports: &mut Reports) -> (Schedule, Option<Left>) {
-        let width = self.shared().schedule.width();
+        // Before any of them starts, so that who begins with what is no matter of chance.
+        let width = {
+            let mut shared = self.shared();
+            let width = shared.schedule.width();
+            for lane in 0..width {
+                shared.schedule.wants_machine(lane);
+            }
+            width
+        };
         let (sender, receiver) = sync_channel(UNHEARD);
         thread::scope(|scope| {
             for lane in 0..width {
@@ -163,23 +171,10 @@ impl<'a> Pool<'a> {
         first
     }
 
-    /// Starts machines in a lane until there is nothing left for it.
+    /// Starts machines in a lane, which has work, until there is nothing left for it.
     fn lane(&self, lane: usize, sender: &SyncSender<Told>) {
-        let mut first = true;
+        let mut number = u32::try_from(lane).expect("few lanes") + 1;
         loop {
-            let number = {
-                let mut shared = self.shared();
-                if !shared.schedule.wants_machine(lane) {
-                    return;
-                }
-                if std::mem::take(&mut first) {
-                    u32::try_from(lane).unwrap_or(u32::MAX - 1) + 1
-                } else {
-                    let number = shared.next_number;
-                    shared.next_number += 1;
-                    number
-                }
-            };
             let mut voice = Voice {
                 pool: self,
                 lane,
@@ -191,6 +186,12 @@ impl<'a> Pool<'a> {
                 .and_then(|mut session| session.run(self.tests, &mut feed));
             self.shared().schedule.abandon(lane);
             self.took(ended, lane, number, sender);
+            let mut shared = self.shared();
+            if !shared.schedule.wants_machine(lane) {
+                return;
+            }
+            number = shared.next_number;
+            shared.next_number += 1;
         }
     }
 

@@ -125,3 +125,6 @@ fn not_run<'a>(left: &'a Left, rules: &Rules) -> &'a str {
 fn finished(result: TestResult) -> Event {
     Event::TestFinished(Box::new(result))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 mod console;
 mod driver;
+#[cfg(test)]
+pub mod fake;
 mod files;
 mod intake;
 mod klog;
