@@ -19,7 +19,7 @@ pub struct Record {
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// The plan is made and machines can start. The first event.
-    RunStarted(RunInfo),
+    RunStarted(Box<RunInfo>),
     /// What an earlier run found, with which this one is compared.
     Baseline(Box<Baseline>),
     /// Something a person should know: a missing kernel option, an image that changed.

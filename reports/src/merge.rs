@@ -71,7 +71,7 @@ pub fn merge(
             Some(Record {
                 event: Event::RunStarted(run),
                 ..
-            }) => Ok(run.clone()),
+            }) => Ok((**run).clone()),
             _ => Err(MergeError::NoRun(input.name.clone())),
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -115,6 +115,8 @@ pub fn merge(
                 Event::Baseline(known) => {
                     baseline.get_or_insert(known);
                 }
+                // What is said of every part is said once of the whole.
+                Event::Warning { text } if !merger.said.insert(text.clone()) => {}
                 event => records.push(Record {
                     at_ms,
                     event: merger.event(event),
@@ -140,7 +142,7 @@ pub fn merge(
     };
     let baseline = baseline.map(Event::Baseline);
     let warnings = warnings.into_iter().map(|text| Event::Warning { text });
-    let beginning = std::iter::once(Event::RunStarted(whole))
+    let beginning = std::iter::once(Event::RunStarted(Box::new(whole)))
         .chain(baseline)
         .chain(warnings)
         .map(|event| Record { at_ms: 0, event });
@@ -154,7 +156,8 @@ pub fn merge(
 
 /// What makes one verdict over all of them doubtful.
 fn different(names: &[&str], runs: &[RunInfo]) -> Vec<String> {
-    let tellings: [(&str, fn(&RunInfo) -> String); 2] = [
+    type Tell = fn(&RunInfo) -> String;
+    let tellings: [(&str, Tell); 2] = [
         ("kernels", |run| format!("linux {}", run.release)),
         ("machines", |run| {
             let RunInfo {
@@ -219,6 +222,7 @@ struct Merger {
     machines: HashMap<u32, u32>,
     next_machine: u32,
     files: BTreeSet<Moved>,
+    said: HashSet<String>,
     duration_ms: u64,
 }
 

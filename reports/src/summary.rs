@@ -83,7 +83,7 @@ impl Summary {
     pub fn apply(&mut self, record: &Record) {
         self.at_ms = record.at_ms;
         match &record.event {
-            Event::RunStarted(run) => self.run = Some(run.clone()),
+            Event::RunStarted(run) => self.run = Some((**run).clone()),
             Event::Baseline(baseline) => {
                 let ids = baseline.tests.iter().map(|known| known.id.clone());
                 self.known = ids.zip(0..).collect();

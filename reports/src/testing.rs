@@ -12,7 +12,9 @@ use suites::{Outcome, TestId};
 pub fn a_run() -> Vec<Record> {
     let results = every_outcome();
     let mut events = vec![
-        Event::RunStarted(info(results.iter().map(|r| r.id.clone()).collect())),
+        Event::RunStarted(Box::new(info(
+            results.iter().map(|r| r.id.clone()).collect(),
+        ))),
         Event::Warning {
             text: "the kernel lacks CONFIG_POSIX_MQUEUE".into(),
         },
@@ -82,7 +84,7 @@ fn info(tests: Vec<TestId>) -> RunInfo {
 pub fn started(tests: Vec<TestId>) -> Summary {
     Summary::of(&[Record {
         at_ms: 0,
-        event: Event::RunStarted(info(tests)),
+        event: Event::RunStarted(Box::new(info(tests))),
     }])
 }
 

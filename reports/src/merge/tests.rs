@@ -15,7 +15,10 @@ fn run_of(cases: &[&str], change: impl FnOnce(&mut RunInfo)) -> Vec<Record> {
     let ids: Vec<_> = cases.iter().map(|case| TestId::new("exec", case)).collect();
     let mut run = testing::started(ids.clone()).run.expect("started");
     change(&mut run);
-    let mut events = vec![Event::RunStarted(run), Event::MachineStarted { machine: 1 }];
+    let mut events = vec![
+        Event::RunStarted(Box::new(run)),
+        Event::MachineStarted { machine: 1 },
+    ];
     for id in ids {
         let mut result = testing::result(id, Outcome::Pass);
         result.stdout = testing::output(&format!("tests/{}/stdout", result.id.case));
@@ -87,6 +90,20 @@ fn a_test_in_two_runs_is_kept_apart_and_told() {
     assert_eq!(summary.warnings.len(), 2);
     assert!(summary.warnings[0].contains("b are in another input too"));
     assert!(summary.warnings[0].ends_with("exec:x #2"));
+}
+
+#[test]
+fn what_all_parts_say_is_said_once() {
+    let run = |case: &str| {
+        let mut records = run_of(&[case], |_| {});
+        for text in ["it is slow", case] {
+            let event = Event::Warning { text: text.into() };
+            records.insert(2, Record { at_ms: 100, event });
+        }
+        input(case, records)
+    };
+    let (_, summary) = merged(vec![run("x"), run("y")]);
+    assert_eq!(summary.warnings, ["x", "it is slow", "y"]);
 }
 
 #[test]

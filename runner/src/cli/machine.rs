@@ -298,8 +298,8 @@ impl Machinery<'_> {
     }
 
     /// What the reports say of a run of `tests` that starts `now`.
-    pub fn info(&self, tests: &[Test], now: OffsetDateTime) -> RunInfo {
-        RunInfo {
+    pub fn info(&self, tests: &[Test], now: OffsetDateTime) -> Box<RunInfo> {
+        Box::new(RunInfo {
             version: env!("CARGO_PKG_VERSION").into(),
             started: now
                 .format(&Rfc3339)
@@ -321,7 +321,7 @@ impl Machinery<'_> {
             retries: 0,
             shard: None,
             tests: tests.iter().map(|test| test.id.clone()).collect(),
-        }
+        })
     }
 
     /// What a person should know before it starts.

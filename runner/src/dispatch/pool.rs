@@ -6,11 +6,7 @@
 //!
 //! The first reason to end the run counts. It is left in [`Shared`], and then every session is told to give up.
 
-use super::{
-    Cancel,
-    run::host_words,
-    schedule::{Schedule, Step},
-};
+use super::{Cancel, run::host_words, schedule::Schedule};
 use crate::{
     machine::Engine,
     session::{Ended, Lane, Listener, Session, SessionError, Settings, Source},
@@ -280,14 +276,10 @@ impl Voice<'_> {
             // Told once more, it changes nothing.
             self.pool.end(Left::Failed);
         }
-        let attempted = |result| Event::TestAttempted(Box::new(result));
-        match step {
-            Step::Attempted(result) => [Some(attempted(result)), None],
-            Step::Finished(last, whole) => [
-                last.map(attempted),
-                Some(Event::TestFinished(Box::new(whole))),
-            ],
-        }
+        [
+            step.attempt.map(Box::new).map(Event::TestAttempted),
+            step.finished.map(Box::new).map(Event::TestFinished),
+        ]
     }
 }
 

@@ -53,11 +53,21 @@ pub struct Rules {
 
 /// What an attempt that ended means.
 #[derive(Debug, PartialEq)]
-pub enum Step {
+pub struct Step {
+    /// The attempt, if it is one of several.
+    pub attempt: Option<TestResult>,
+    /// The test's result, once it has one.
+    pub finished: Option<TestResult>,
+}
+
+impl Step {
     /// The test is not finished by it.
-    Attempted(TestResult),
-    /// The test has its result; before it, its last attempt where there were several.
-    Finished(Option<TestResult>, TestResult),
+    fn attempted(result: TestResult) -> Self {
+        Self {
+            attempt: Some(result),
+            finished: None,
+        }
+    }
 }
 
 /// What a machine is doing.
@@ -184,7 +194,7 @@ impl Schedule {
     /// The test that ran in a lane ended. One that was given up is no attempt.
     pub fn ended(&mut self, lane: usize, result: TestResult) -> Step {
         let Some(index) = self.lanes[lane].running.take() else {
-            return Step::Attempted(result);
+            return Step::attempted(result);
         };
         let Repetition {
             retries,
@@ -193,10 +203,13 @@ impl Schedule {
         } = self.rules.repetition;
         if result.outcome == Outcome::NotRun {
             if times > 1 || !self.attempts[index].is_empty() {
-                return Step::Attempted(result);
+                return Step::attempted(result);
             }
             self.finished[index] = true;
-            return Step::Finished(None, result);
+            return Step {
+                attempt: None,
+                finished: Some(result),
+            };
         }
         let good = result.outcome.is_good();
         let attempts = &mut self.attempts[index];
@@ -205,18 +218,21 @@ impl Schedule {
         if times > 1 {
             self.stopped |= !good && (until_failure || self.rules.fail_fast);
             if count < times {
-                return Step::Attempted(result);
+                return Step::attempted(result);
             }
         } else if !good && count <= retries {
             self.lanes[lane].batch.push_front(index);
-            return Step::Attempted(result);
+            return Step::attempted(result);
         }
         self.finished[index] = true;
         let whole = sum_up(std::mem::take(attempts)).expect("it was just attempted");
         let tolerated = whole.outcome == Outcome::Flaky;
         self.stopped |= self.rules.fail_fast && !whole.outcome.is_good() && !tolerated;
         let several = !whole.attempts.is_empty();
-        Step::Finished(several.then_some(result), whole)
+        Step {
+            attempt: several.then_some(result),
+            finished: Some(whole),
+        }
     }
 
     /// What ran in a lane will have no result.

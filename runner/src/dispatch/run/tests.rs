@@ -69,7 +69,7 @@ fn run_on(engine: &Scripted, rules: Rules, names: &[&str]) -> Left {
     let mut reports = Reports::create(dir.path(), quiet).expect("made");
     let tests = tests(names);
     reports
-        .emit(Event::RunStarted(reports::RunInfo {
+        .emit(Event::RunStarted(Box::new(reports::RunInfo {
             version: "1".into(),
             started: "2026-03-01T12:00:00Z".into(),
             command: vec![],
@@ -87,7 +87,7 @@ fn run_on(engine: &Scripted, rules: Rules, names: &[&str]) -> Left {
             retries: 0,
             shard: None,
             tests: tests.iter().map(|test| test.id.clone()).collect(),
-        }))
+        })))
         .expect("written");
     let orders = Orders {
         rules,
