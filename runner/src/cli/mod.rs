@@ -7,7 +7,9 @@ mod exec;
 mod kconfig;
 mod list;
 mod machine;
+mod merge;
 mod parse;
+mod pool;
 mod report;
 mod splats;
 mod test;
@@ -47,7 +49,7 @@ enum Command {
     List(list::ListArgs),
     /// Print the kernel configuration that a selection wants, as a fragment
     Kconfig(kconfig::KconfigArgs),
-    /// Write junit.xml and results.json anew from the events of a run that was killed
+    /// Write junit.xml and results.json anew from a run's events, or join those of several runs
     Report(report::ReportArgs),
     /// Judge a log that was recorded elsewhere: a serial console, run_kselftest.sh, KUnit, LTP
     Parse(parse::ParseArgs),

@@ -14,8 +14,8 @@ mod fixture;
 mod ikconfig;
 mod image;
 mod initramfs;
-mod lines;
 mod kunit;
+mod lines;
 mod locate;
 mod modinfo;
 mod modules;
@@ -31,8 +31,8 @@ pub use {
     config::{KernelConfig, Setting},
     image::{Format, KernelImage},
     initramfs::{Archive, InitramfsError, build as build_initramfs},
-    lines::{LinesError, SourceLines},
     kunit::suites as kunit_suites,
+    lines::{LinesError, SourceLines},
     locate::{HostPaths, default_kernel, tree_of},
     modules::{ModuleError, ModuleIndex, load as load_module},
     requirements::{Attachment, Demands, check, explain, possible, wanted},
