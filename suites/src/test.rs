@@ -1,6 +1,6 @@
 //! One test, ready to be run.
 
-use crate::TestId;
+use crate::{Need, TestId};
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// A test that a selection gave: everything a machine needs to run it and a judge to read it.
@@ -22,6 +22,32 @@ pub struct Test {
     pub expects_splats: bool,
     /// Why it cannot be run although it was selected, such as a program that was not built; it is then a harness error.
     pub unavailable: Option<String>,
+    /// Why it is not run here; it is then a skip.
+    pub skip: Option<String>,
+    /// Why it is known to fail; a failure is then expected.
+    pub known_failure: Option<String>,
+    /// What it needs of kernel and root. The run looks whether that is there, and skips the test otherwise.
+    pub needs: Vec<Need>,
+}
+
+impl Test {
+    /// A test without any of what is optional: no limit, environment, need or wish.
+    #[must_use]
+    pub fn new(id: TestId, program: Program, format: OutputFormat) -> Self {
+        Self {
+            id,
+            program,
+            cwd: None,
+            env: Vec::new(),
+            timeout: None,
+            format,
+            expects_splats: false,
+            unavailable: None,
+            skip: None,
+            known_failure: None,
+            needs: Vec::new(),
+        }
+    }
 }
 
 /// What a test runs.

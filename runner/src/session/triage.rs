@@ -103,6 +103,23 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     }
 }
 
+/// What is made of a test that is known to fail: `why` is what the list says of it.
+///
+/// A test that fails or takes too long does what is known of it. A crash or a hang is more than that: it costs a machine.
+#[must_use]
+pub fn known_failure(verdict: Verdict, why: &str) -> Verdict {
+    match (verdict.outcome, verdict.message) {
+        (Outcome::Fail | Outcome::TimeOut, message) => {
+            let message = message.map_or_else(String::new, |message| format!(": {message}"));
+            Verdict::new(
+                Outcome::ExpectedFail,
+                format!("known failure: {why}{message}"),
+            )
+        }
+        (outcome, message) => Verdict { outcome, message },
+    }
+}
+
 /// A crash, and the error that the kernel reported before it, if it did.
 fn after_oops(evidence: &Evidence<'_>, words: &str) -> Verdict {
     let text = match &evidence.findings.oops {

@@ -18,5 +18,6 @@ pub use candidates::InstallDir;
 pub use command::Guest;
 pub use install::{InstallError, Installed};
 pub(crate) use log::Log;
+pub(crate) use tree::SELFTESTS;
 pub use tree::{Tree, TreeError};
 pub(crate) use verdict::{is_mark, title};

@@ -308,3 +308,25 @@ fn what_was_seen_from_outside_counts() {
         "{message}"
     );
 }
+
+#[test]
+fn a_known_failure_is_expected_and_nothing_else_is() {
+    let known = |outcome| known_failure(Verdict::new(outcome, "exit status 1"), "bug 7");
+    for outcome in [Outcome::Fail, Outcome::TimeOut] {
+        let verdict = known(outcome);
+        assert_eq!(verdict.outcome, Outcome::ExpectedFail);
+        assert_eq!(
+            verdict.message.as_deref(),
+            Some("known failure: bug 7: exit status 1")
+        );
+    }
+    for outcome in [
+        Outcome::KernelCrash,
+        Outcome::Hang,
+        Outcome::Skip,
+        Outcome::Pass,
+    ] {
+        assert_eq!(known(outcome).outcome, outcome);
+        assert_eq!(known(outcome).message.as_deref(), Some("exit status 1"));
+    }
+}
