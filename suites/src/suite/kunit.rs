@@ -5,7 +5,7 @@
 //! enabled, and the test reads what the suite left.
 
 use super::{Found, KUNIT, Places, SuiteError};
-use crate::{OutputFormat, Program, Test, TestId, filter::Pattern};
+use crate::{OutputFormat, Program, Spec, Test, TestId, filter::Pattern, spec::Wanted};
 use std::{ffi::OsString, time::Duration};
 
 /// Limit of reading a result.
@@ -68,21 +68,118 @@ fn test_of(name: &str, case: Option<&Pattern>, debugfs: bool) -> Test {
     }
 }
 
-/// What a machine has to be booted with for the KUnit suites among these tests; nothing where there are none.
+/// What a machine has to be booted with for the KUnit suites among these tests, which `specs` selected; nothing where there
+/// are none.
 ///
-/// The kernel takes one filter. Suites that one glob of the user names are filtered by it, else all of them run.
-pub(crate) fn boot_options(tests: &[Test]) -> Vec<String> {
-    let mut suites = tests.iter().filter(|test| test.id.suite == KUNIT);
-    let Some(first) = suites.next() else {
-        return Vec::new();
+/// The kernel takes one filter (`kunit.filter_glob`). One suite, or the cases of one spec, are filtered; else all suites run.
+///
+/// # Errors
+/// [`SuiteError::KunitCases`] where cases would take more than one filter.
+pub(crate) fn boot_options(specs: &[Spec], tests: &[Test]) -> Result<Vec<String>, SuiteError> {
+    let suites: Vec<&Test> = tests.iter().filter(|test| test.id.suite == KUNIT).collect();
+    let Some(first) = suites.first() else {
+        return Ok(Vec::new());
     };
     let mut options = vec![ENABLE.to_owned()];
-    if suites.next().is_none() {
-        let filter = match &first.id.group {
-            Some(suite) => format!("{suite}.{}", first.id.case),
-            None => first.id.case.clone(),
+    if suites.iter().any(|test| test.id.group.is_some()) {
+        let mut wanted = specs.iter().filter(|spec| spec.suite() == KUNIT);
+        let (Some(spec), None) = (wanted.next(), wanted.next()) else {
+            return Err(SuiteError::KunitCases);
         };
+        let Wanted::Named { group, case, .. } = &spec.wanted else {
+            return Err(SuiteError::KunitCases);
+        };
+        let text =
+            |pattern: &Option<Pattern>| pattern.as_ref().map_or("*", Pattern::as_str).to_owned();
+        let filter = format!("{}.{}", text(group), text(case));
+        // What glob_match() of the kernel and globs here have in common (`lib/glob.c`); the command line splits at blanks.
+        if filter.contains(['{', '}', '\\', ' ', '"']) {
+            return Err(SuiteError::KunitCases);
+        }
         options.push(format!("kunit.filter_glob={filter}"));
+    } else if suites.len() == 1 {
+        options.push(format!("kunit.filter_glob={}", first.id.case));
     }
-    options
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::Kunit;
+
+    fn options(specs: &[&str]) -> Result<Vec<String>, SuiteError> {
+        let names = ["list", "hlist", "bits"].map(str::to_owned);
+        let places = Places {
+            kunit: Kunit {
+                suites: Some(&names),
+                lacks: None,
+                debugfs: true,
+            },
+            ..Places::default()
+        };
+        let specs: Vec<Spec> = specs
+            .iter()
+            .map(|text| Spec::parse(text).expect("a valid spec"))
+            .collect();
+        let mut tests = Vec::new();
+        for spec in &specs {
+            if let Wanted::Named { group, case, .. } = &spec.wanted {
+                let found = find(&places, group.as_ref(), case.as_ref())?;
+                let asked = found.tests.into_iter();
+                tests.extend(asked.filter(|test| spec.wanted.matches(&test.id)));
+            }
+        }
+        boot_options(&specs, &tests)
+    }
+
+    #[test]
+    fn the_kernel_gets_one_filter_where_one_will_do() {
+        for (specs, expected) in [
+            (&["smoke"][..], None),
+            (&["kunit"], Some("")),
+            (&["kunit:list"], Some(" kunit.filter_glob=list")),
+            (&["kunit:*list"], Some("")),
+            (&["kunit:bits:a*"], Some(" kunit.filter_glob=bits.a*")),
+            (
+                &["kunit:*list:a*", "smoke"],
+                Some(" kunit.filter_glob=*list.a*"),
+            ),
+        ] {
+            let expected = expected.map_or_else(String::new, |more| format!("{ENABLE}{more}"));
+            assert_eq!(
+                options(specs).expect("options").join(" "),
+                expected,
+                "{specs:?}"
+            );
+        }
+        for specs in [
+            &["kunit:bits:a*", "kunit:list"][..],
+            &["kunit:{list,bits}:a*"],
+        ] {
+            let error = options(specs).expect_err("two filters");
+            assert!(matches!(error, SuiteError::KunitCases), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_without_them_or_without_their_names_is_told() {
+        let without = Places {
+            kunit: Kunit {
+                lacks: Some("CONFIG_KUNIT is not set"),
+                ..Kunit::default()
+            },
+            ..Places::default()
+        };
+        let error = find(&without, None, None).expect_err("none");
+        assert!(error.to_string().contains("CONFIG_KUNIT") && !error.blames_host());
+        let unknown = Places::default();
+        assert!(matches!(
+            find(&unknown, None, None),
+            Err(SuiteError::KunitUnknown)
+        ));
+        let one = Pattern::new("example").expect("a glob");
+        let found = find(&unknown, Some(&one), None).expect("a suite");
+        assert_eq!(found.tests[0].id.to_string(), "kunit:example");
+    }
 }
