@@ -224,6 +224,18 @@ fn the_kernels_unit_tests_run_while_it_boots() {
         .expect("results");
     assert!(subtests.len() > 10, "{subtests:?}");
 
+    // Without debugfs the results are those in the kernel log.
+    let log = Run::new()
+        .kernel(&kernel)
+        .suite("kunit:hlist")
+        .args(["--append", "debugfs=off"])
+        .run();
+    log.assert_status(0);
+    assert_eq!(
+        log.result("kunit:hlist")["subtests"],
+        done.result("kunit:hlist")["subtests"]
+    );
+
     let one = Run::new().kernel(&kernel).suite("kunit:hlist:*add*").run();
     one.assert_status(0);
     let some = one.result("kunit:hlist:*add*")["subtests"]

@@ -17,15 +17,15 @@ const ENABLE: &str = "kunit.enable=1";
 /// Where suites leave their results.
 const DEBUGFS: &str = "/sys/kernel/debug/kunit";
 
-/// Prints what the suite `$1` left, or says that it did not run.
-const RESULTS: &str = "cd \"$0/$1\" 2>/dev/null && exec cat results; \
-    echo \"the suite $1 did not run: $0 has no directory of it\" >&2; exit 1";
-
-/// Prints the part of the kernel log that the suite `$0` left: from its name, or the results before it, to its result.
-const FROM_LOG: &str = "dmesg | sed 's/^\\[[^]]*\\] //' | awk -v s=\"$0\" '\
-    index($0, \"# Subtest: \" s) && substr($0, index($0, \": \") + 2) == s { on = 1; print \"KTAP version 1\"; print \"1..1\" } \
-    on { line = $0; if (line ~ /^(not )?ok [0-9]+ /) { sub(/ok [0-9]+ /, \"ok 1 \", line); print line; found = 1; exit } print line } \
-    END { if (!found) exit 1 }' || { echo \"the kernel log has no result of the suite $0\" >&2; exit 1; }";
+/// Prints what the suite `$1` left in debugfs (`$0`), else the part of the kernel log from its name to its result.
+const RESULTS: &str = r#"cat "$0/$1/results" 2>/dev/null && exit
+dmesg | sed -E 's/^\[ *[0-9.]+\](\[ *[CT][0-9]+\])? //' | awk -v name="$1" '
+    !on && $0 == "    # Subtest: " name { on = 1; print "KTAP version 1"; print "1..1"; print "    KTAP version 1" }
+    on && /^(not )?ok [0-9]+ / { sub(/ok [0-9]+ /, "ok 1 "); print; found = 1; exit }
+    on { print }
+    END { exit !found }' && exit
+echo "the suite $1 did not run, or not to its end: neither $0 nor the kernel log has its result" >&2
+exit 1"#;
 
 /// The suites that fit, of one of which only some cases may be asked for.
 pub(super) fn find(
@@ -43,28 +43,22 @@ pub(super) fn find(
         (None, Some(name)) => vec![name],
         (None, None) => return Err(SuiteError::KunitUnknown),
     };
-    let tests = names
-        .into_iter()
-        .map(|name| test_of(name, case, kunit.debugfs));
+    let tests = names.into_iter().map(|name| test_of(name, case));
     Ok(Found {
         tests: tests.collect(),
         dirs: Vec::new(),
     })
 }
 
-fn test_of(name: &str, case: Option<&Pattern>, debugfs: bool) -> Test {
+fn test_of(name: &str, case: Option<&Pattern>) -> Test {
     let id = match case {
         None => TestId::new(KUNIT, name),
         Some(case) => TestId::grouped(KUNIT, name, case.as_str()),
     };
-    let words = match debugfs {
-        true => vec!["/bin/sh", "-c", RESULTS, DEBUGFS, name],
-        false => vec!["/bin/sh", "-c", FROM_LOG, name],
-    };
-    let words = words.into_iter().map(OsString::from).collect();
+    let words = ["/bin/sh", "-c", RESULTS, DEBUGFS, name].map(OsString::from);
     Test {
         timeout: Some(TIMEOUT),
-        ..Test::new(id, Program::Exec(words), OutputFormat::Kselftest)
+        ..Test::new(id, Program::Exec(words.into()), OutputFormat::Kselftest)
     }
 }
 
@@ -114,7 +108,6 @@ mod tests {
             kunit: Kunit {
                 suites: Some(&names),
                 lacks: None,
-                debugfs: true,
             },
             ..Places::default()
         };
