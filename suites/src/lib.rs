@@ -4,6 +4,7 @@
 //! claims; the verdict is made by the command from that and from everything else it knows.
 #![forbid(unsafe_code)]
 
+pub mod blktests;
 pub mod exec;
 mod filter;
 mod hint;
@@ -12,8 +13,11 @@ mod kconfig;
 pub mod kselftest;
 pub mod ktap;
 mod lists;
+pub mod ltp;
 mod need;
 mod outcome;
+pub mod output;
+pub mod recorded;
 mod release;
 mod select;
 mod smoke;
@@ -22,6 +26,7 @@ mod suite;
 mod test;
 mod toml_file;
 mod wishes;
+pub mod xfstests;
 
 pub use filter::Pattern;
 pub use id::TestId;

@@ -68,4 +68,14 @@ pub enum OutputFormat {
     Kselftest,
     /// The exit status alone counts.
     ExitStatus,
+    /// What KUnit prints into the kernel log or its debugfs files, without prefixes or with them.
+    Kunit,
+    /// The output of one of LTP's programs; its exit status is LTP's mask ([`crate::ltp::status`]).
+    Ltp,
+    /// What xfstests' `check` prints.
+    Xfstests,
+    /// What blktests' `check` prints.
+    Blktests,
+    /// Objects with `id`, `outcome` and perhaps `message`, one a line.
+    JsonLines,
 }

@@ -7,6 +7,7 @@ mod exec;
 mod kconfig;
 mod list;
 mod machine;
+mod parse;
 mod report;
 mod test;
 
@@ -47,6 +48,8 @@ enum Command {
     Kconfig(kconfig::KconfigArgs),
     /// Write junit.xml and results.json anew from the events of a run that was killed
     Report(report::ReportArgs),
+    /// Judge a log that was recorded elsewhere: a serial console, run_kselftest.sh, KUnit, LTP
+    Parse(parse::ParseArgs),
     /// Measure how fast machines boot and read the host's files
     Bench(Box<bench::BenchArgs>),
     #[command(name = "__child", hide = true)]
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(&args).map(ExitCode::from),
         Command::List(args) => list::run(&args).map(ExitCode::from),
         Command::Kconfig(args) => kconfig::run(&args).map(ExitCode::from),
+        Command::Parse(args) => parse::run(&args).map(ExitCode::from),
         Command::Report(args) => report::run(&args).map(ExitCode::from),
     };
     match result {

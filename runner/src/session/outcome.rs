@@ -32,6 +32,7 @@ impl Session<'_> {
         let judged = triage::judge(&Evidence {
             end: *end,
             ktap: &document,
+            format: test.format,
             findings: &findings,
             limit,
             expects_splats: test.expects_splats,

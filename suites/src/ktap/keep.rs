@@ -23,6 +23,10 @@ pub(super) struct Keep {
     names: usize,
     text: usize,
     problems: usize,
+    /// Whether results that were announced and never came are results too, and how many of those may still be kept.
+    pub fill: Option<usize>,
+    /// What the kernel said when it crashed last, in a recorded log.
+    pub crash: String,
     /// Problems that were not kept.
     pub lost_problems: u64,
     /// Results that were not kept.
@@ -36,6 +40,8 @@ impl Keep {
             names: ALL_NAMES,
             text: ALL_TEXT,
             problems: MAX_PROBLEMS,
+            fill: None,
+            crash: String::new(),
             lost_problems: 0,
             overflow: BTreeMap::new(),
         }
@@ -54,6 +60,24 @@ impl Keep {
         }
         self.results -= 1;
         true
+    }
+
+    /// Whether one more result that never came may be kept.
+    pub fn missing(&mut self) -> bool {
+        match &mut self.fill {
+            Some(left) if *left > 0 && self.results > 0 => {
+                *left -= 1;
+                self.results -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Counts `count` results that are not kept.
+    pub fn uncounted(&mut self, outcome: Outcome, count: u64) {
+        let sum = self.overflow.entry(outcome).or_default();
+        *sum = sum.saturating_add(count);
     }
 
     pub fn name(&mut self, name: &str) -> String {

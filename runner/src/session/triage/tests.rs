@@ -28,6 +28,7 @@ fn judge_end(end: TestEnd<'_>, text: &str, findings: &Findings, console: &str) -
     judge(&Evidence {
         end,
         ktap: &ktap(text),
+        format: OutputFormat::Auto,
         findings,
         limit: Some(Duration::from_secs(45)),
         expects_splats: false,
@@ -156,6 +157,7 @@ fn a_kernel_that_oopsed_is_never_green() {
     let expected = judge(&Evidence {
         end: TestEnd::Ended(&ended),
         ktap: &ktap(""),
+        format: OutputFormat::Auto,
         findings: &oops,
         limit: None,
         expects_splats: true,
@@ -206,6 +208,7 @@ fn judge_seen(end: TestEnd<'_>, findings: &Findings, seen: &Seen) -> Verdict {
     judge(&Evidence {
         end,
         ktap: &ktap(""),
+        format: OutputFormat::Auto,
         findings,
         limit: None,
         expects_splats: false,
