@@ -43,6 +43,7 @@ fn a_manifests_test_finds_its_directory_arguments_and_environment() {
         [[test]]\nname = \"slow\"\ncommand = \"sleep 60\"\ntimeout = 1\n\
         [[test]]\nname = \"loop\"\ncommand = \"test -b /dev/loop0\"\nneeds = [\"module:loop\"]\n\
         [[test]]\nname = \"results\"\ncommand = \"printf 'ok 1 a\\\\nnot ok 2 b\\\\n'\"\nparser = \"tap\"\n\
+        [[test]]\nname = \"rows\"\ncommand = [\"echo\", '{\"id\": \"a\", \"outcome\": \"pass\"}']\nparser = \"json-lines\"\n\
         [[test]]\nname = \"plain\"\ncommand = \"printf 'not ok 1 a\\\\n'\"\n";
     fs::write(dir.path().join("x.toml"), manifest).expect("written");
     let done = run
@@ -62,6 +63,8 @@ fn a_manifests_test_finds_its_directory_arguments_and_environment() {
     done.assert_outcome("slow", "time-out", "");
     done.assert_outcome("loop", "pass", "");
     done.assert_outcome("results", "fail", "");
+    done.assert_outcome("rows", "pass", "");
+    assert_eq!(done.result("rows")["subtests"][0]["path"][0], "a");
     done.assert_outcome("plain", "pass", "");
 }
 
@@ -267,18 +270,18 @@ fn installed_trees_run_as_their_own_runners_run_them() {
     let dir = tempfile::tempdir_in("/tmp").expect("temporary directory");
     let ltp = dir.path().join("ltp");
     fs::create_dir_all(ltp.join("runtest")).expect("made");
-    let scenario = "# synthetic\ngood01 good01 -a | grep -q ^-a\nwrong01 good01; exit 1\n";
+    let scenario = "# synthetic\ngood01 good01 -a && true\nwrong01 good01 -a; exit 1\nconf01 good01 x; exit 32\n";
     fs::write(ltp.join("runtest/mini"), scenario).expect("written");
     program(
         &ltp.join("testcases/bin/good01"),
-        "#!/bin/sh\nset -u\necho \"$@\"\ntest -d \"$LTPROOT\" && test -d \"$TMPDIR\" && test \"$LTP_COLORIZE_OUTPUT\" = 0\n",
+        "#!/bin/sh\nset -u\ncase $1 in x) echo 'good01.c:7: TCONF: not here' >&2;; *) echo 'good01.c:9: TPASS: fine' >&2;; esac\ntest -d \"$LTPROOT\" && test -d \"$TMPDIR\" && test \"$LTP_COLORIZE_OUTPUT\" = 0\n",
     );
     let blktests = dir.path().join("blktests");
     program(
         &blktests.join("check"),
-        "#!/bin/sh\n# synthetic\ncase $1 in loop/001) echo \"$1 (fine) [passed]\";; *) echo \"$1 (bad) [failed]\"; exit 1;; esac\n",
+        "#!/bin/sh\n# synthetic\ncase $1 in loop/001) echo \"$1 (fine) [passed]\";; loop/003) echo \"$1 (more) [not run]\"; echo '    no fio';; *) echo \"$1 (bad) [failed]\"; exit 1;; esac\n",
     );
-    for name in ["loop/001", "loop/002"] {
+    for name in ["loop/001", "loop/002", "loop/003"] {
         let path = blktests.join("tests").join(name);
         program(&path, "test() {\n\ttrue\n}\n");
     }
@@ -294,9 +297,15 @@ fn installed_trees_run_as_their_own_runners_run_them() {
         .run();
     done.assert_status(1);
     done.assert_outcome("ltp:mini:good01", "pass", "");
+    assert_eq!(
+        done.result("ltp:mini:good01")["subtests"][0]["outcome"],
+        "pass"
+    );
     done.assert_outcome("ltp:mini:wrong01", "fail", "");
+    done.assert_outcome("ltp:mini:conf01", "skip", "");
     done.assert_outcome("blktests:loop:001", "pass", "");
     done.assert_outcome("blktests:loop:002", "fail", "");
+    done.assert_outcome("blktests:loop:003", "skip", "no fio");
     done.assert_outcome("blktests:nvme:003", "skip", "scratch devices");
 }
 

@@ -58,7 +58,7 @@ fn test_of(name: &str, case: Option<&Pattern>) -> Test {
     let words = ["/bin/sh", "-c", RESULTS, DEBUGFS, name].map(OsString::from);
     Test {
         timeout: Some(TIMEOUT),
-        ..Test::new(id, Program::Exec(words.into()), OutputFormat::Kselftest)
+        ..Test::new(id, Program::Exec(words.into()), OutputFormat::Kunit)
     }
 }
 

@@ -80,7 +80,14 @@ fn a_mistake_is_told_with_its_line_and_what_is_allowed() {
         ),
         (
             format!("{test}command = \"x\"\nparser = \"junit\"\n"),
-            &["net.toml:4", "junit", "`exit`", "`ktap`", "`tap`"],
+            &[
+                "net.toml:4",
+                "junit",
+                "`exit`",
+                "`ktap`",
+                "`tap`",
+                "`json-lines`",
+            ],
         ),
         (
             format!("{test}command = \"x\"\nneeds = [\"wings\"]\n"),
