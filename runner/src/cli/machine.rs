@@ -119,8 +119,6 @@ pub struct Machinery<'a> {
 pub struct Rules {
     /// Limit that replaces every test's own, unscaled; zero for none.
     pub timeout: Option<Duration>,
-    /// Whether the first test that is not good ends the run.
-    pub fail_fast: bool,
     /// Bytes of each stream of a test that the guest passes on.
     pub output_limit: u64,
     /// Bytes of each stream that are kept in the output directory.
@@ -324,8 +322,8 @@ impl Machinery<'_> {
     }
 
     /// What the reports say of a run of `tests` that starts `now`.
-    pub fn info(&self, tests: &[Test], now: OffsetDateTime) -> RunInfo {
-        RunInfo {
+    pub fn info(&self, tests: &[Test], now: OffsetDateTime) -> Box<RunInfo> {
+        Box::new(RunInfo {
             version: env!("CARGO_PKG_VERSION").into(),
             started: now
                 .format(&Rfc3339)
@@ -342,8 +340,12 @@ impl Machinery<'_> {
             cpus: self.cpus.count(),
             memory_mib: self.memory_mib,
             timeout_scale: self.scale(),
+            jobs: 1,
+            repeat: 1,
+            retries: 0,
+            shard: None,
             tests: tests.iter().map(|test| test.id.clone()).collect(),
-        }
+        })
     }
 
     /// What a person should know before it starts.
@@ -424,7 +426,6 @@ impl Machinery<'_> {
             output_kept: rules.output_kept,
             passed_on: rules.passed_on,
             artifacts: ARTIFACTS,
-            fail_fast: rules.fail_fast,
             measured: false,
             run_dir: run_dir.path().into(),
             symbols: plan::names(self.boot.loaded()),

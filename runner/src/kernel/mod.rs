@@ -15,6 +15,7 @@ mod ikconfig;
 mod image;
 mod initramfs;
 mod kunit;
+mod lines;
 mod locate;
 mod modinfo;
 mod modules;
@@ -31,6 +32,7 @@ pub use {
     image::{Format, KernelImage},
     initramfs::{Archive, InitramfsError, build as build_initramfs},
     kunit::suites as kunit_suites,
+    lines::{LinesError, SourceLines},
     locate::{HostPaths, default_kernel, tree_of},
     modules::{ModuleError, ModuleIndex, load as load_module},
     requirements::{Attachment, Demands, check, explain, possible, wanted},

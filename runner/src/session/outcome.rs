@@ -122,6 +122,7 @@ impl Session<'_> {
             stderr,
             kernel_log,
             artifacts,
+            attempts: vec![],
         })))?;
         Ok(verdict)
     }
@@ -132,13 +133,14 @@ impl Session<'_> {
             return Ok(());
         };
         let [stdout, stderr, kernel_log] = running.files.references([0, 0]);
+        let why = format!("the run was {} while it ran", self.reports.given_up());
         self.reports.emit(Event::TestFinished(Box::new(TestResult {
             stdout,
             stderr,
             kernel_log,
             machine: Some(self.number),
             duration_ms: millis(running.started.elapsed()),
-            ..TestResult::not_run(&running.test.id, "the run was interrupted while it ran")
+            ..TestResult::not_run(&running.test.id, &why)
         })))?;
         Ok(())
     }

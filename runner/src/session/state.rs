@@ -5,6 +5,7 @@ use super::{
     files::TestFiles,
     klog::KernelLog,
     link::{Link, LinkError},
+    listen::Listener,
     look::Seen,
     measure::Measured,
     settings::Settings,
@@ -12,7 +13,6 @@ use super::{
     watchdog::Watchdog,
 };
 use crate::machine::{LaunchError, Machine};
-use reports::Reports;
 use std::{
     io,
     os::unix::net::UnixStream,
@@ -24,9 +24,9 @@ use wire::{ExitStatus, TestEnded};
 /// Why a session is over.
 #[derive(Debug)]
 pub enum Ended {
-    /// Every test of the queue has its outcome.
+    /// There is no further test for this machine.
     Completed,
-    /// The machine is gone or unfit; the queue holds what is left. Says whether it got as far as a test.
+    /// The machine is gone or unfit. Says whether it got as far as a test.
     MachineLost {
         /// Whether a test was running or had run.
         useful: bool,
@@ -39,8 +39,6 @@ pub enum Ended {
     EngineFailed(String),
     /// The run is to be given up.
     Cancelled,
-    /// `--fail-fast`: a test was not good.
-    Stopped,
 }
 
 /// What ends a run from the host's side.
@@ -108,7 +106,7 @@ pub enum State<'t> {
 /// One machine and everything it is doing.
 pub struct Session<'a> {
     pub settings: &'a Settings,
-    pub reports: &'a mut Reports,
+    pub reports: &'a mut dyn Listener,
     pub number: u32,
     pub machine: Box<dyn Machine>,
     pub link: Link,

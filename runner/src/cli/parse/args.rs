@@ -4,7 +4,7 @@ use super::{judge::Judged, reports, show};
 use crate::{
     cli::Failure,
     error_chain,
-    exit::{self, BootFailure, Exit},
+    exit::{self, BootFailure, Exit, Verdict},
 };
 use std::{
     fs::File,
@@ -129,5 +129,22 @@ fn status(judged: &Judged) -> (Exit, String) {
         };
         return (Exit::CannotJudge, what);
     }
-    exit::of_run(&judged.summary(), BootFailure::Bad, judged.not_built)
+    let verdict = Verdict {
+        boot_failure: BootFailure::Bad,
+        flaky_is_bad: false,
+    };
+    let blamed = judged
+        .uncounted
+        .iter()
+        .filter(|(outcome, _)| outcome.blames_kernel());
+    match exit::of_run(&judged.summary(), verdict) {
+        (Exit::Good | Exit::CannotJudge, _) if blamed.clone().next().is_some() => {
+            let count: u64 = blamed.map(|(_, count)| count).sum();
+            (
+                Exit::Bad,
+                format!("{count} tests found this kernel at fault"),
+            )
+        }
+        status => status,
+    }
 }

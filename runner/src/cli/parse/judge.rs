@@ -23,8 +23,6 @@ pub struct Judged {
     pub counts: Counts,
     /// Tests that are only counted.
     pub uncounted: BTreeMap<Outcome, u64>,
-    /// Tests that could not be run because they were not built.
-    pub not_built: u64,
     /// What is worth knowing.
     pub problems: Vec<String>,
 }
@@ -38,7 +36,6 @@ impl Judged {
             counted: Vec::with_capacity(recorded.tests.len()),
             counts: Counts::default(),
             uncounted: recorded.uncounted,
-            not_built: 0,
             problems: recorded.problems,
         };
         for (&outcome, &count) in &judged.uncounted {
@@ -59,7 +56,6 @@ impl Judged {
                     ..
                 }
             );
-        self.not_built += u64::from(is_not_built);
         let (outcome, message) = verdict(&test);
         let inside = subtests(&test.document);
         let outcomes = inside.iter().map(|subtest| subtest.outcome);
@@ -86,6 +82,8 @@ impl Judged {
                     message: Some(subtest.message).filter(|m| !m.is_empty()),
                 })
                 .collect(),
+            // Of what was not built there was none.
+            machine: (!is_not_built).then_some(1),
             ..TestResult::not_run(&test.id, "")
         });
     }

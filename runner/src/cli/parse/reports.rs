@@ -33,7 +33,7 @@ pub fn write(
     let dir = RunDir::create_at(dir)?;
     let mut journal = Journal::create(dir.path())?;
     let mut record = |event| journal.record(&Record { at_ms: 0, event });
-    record(Event::RunStarted(info(judged, file)))?;
+    record(Event::RunStarted(Box::new(info(judged, file))))?;
     for text in &judged.problems {
         record(Event::Warning { text: text.clone() })?;
     }
@@ -67,6 +67,10 @@ fn info(judged: &Judged, file: &Path) -> RunInfo {
         cpus: 0,
         memory_mib: 0,
         timeout_scale: 1.0,
+        jobs: 1,
+        repeat: 1,
+        retries: 0,
+        shard: None,
         tests: judged.tests.iter().map(|test| test.id.clone()).collect(),
     }
 }
