@@ -248,6 +248,27 @@ fn the_kernels_unit_tests_run_while_it_boots() {
 }
 
 #[test]
+fn a_unit_test_that_takes_the_kernel_down_costs_its_suite_alone() {
+    let Some(kernel) = common::extra_kernel("bzImage") else {
+        return;
+    };
+    // The suite kunit_fault makes an oops on purpose, which this makes a panic.
+    let done = Run::new()
+        .kernel(&kernel)
+        .args(["--append", "oops=panic"])
+        .args(["--suite", "kunit:hlist", "--suite", "kunit:kunit_fault"])
+        .args(["--suite", "kunit:bitfields", "--suite", "exec:true"])
+        .run();
+    done.assert_status(1);
+    done.assert_outcome("kunit:hlist", "pass", "");
+    done.assert_outcome("kunit:kunit_fault", "kernel-crash", "Kernel panic");
+    done.assert_outcome("kunit:bitfields", "pass", "");
+    done.assert_outcome("exec:true", "pass", "");
+    let warnings = done.results["warnings"].to_string();
+    assert!(warnings.contains("a machine of its own"), "{warnings}");
+}
+
+#[test]
 fn a_kernel_without_unit_tests_says_which_option_it_lacks() {
     let Some(run) = Run::on_kernel() else { return };
     let done = run.suite("kunit").run();

@@ -56,8 +56,13 @@ fn test_of(name: &str, case: Option<&Pattern>) -> Test {
         Some(case) => TestId::grouped(KUNIT, name, case.as_str()),
     };
     let words = ["/bin/sh", "-c", RESULTS, DEBUGFS, name].map(OsString::from);
+    let filter = match case {
+        None => name.to_owned(),
+        Some(case) => format!("{name}.{}", case.as_str()),
+    };
     Test {
         timeout: Some(TIMEOUT),
+        boot: vec![ENABLE.into(), format!("kunit.filter_glob={filter}")],
         ..Test::new(id, Program::Exec(words.into()), OutputFormat::Kunit)
     }
 }
