@@ -78,6 +78,7 @@ fn statuses_are_those_of_a_run() {
         "TAP version 13\n1..2\nok 1 a\nKernel panic - not syncing: x\n",
         1,
     );
+    ends_with("[    1.000000] kunit executor: unknown action 'x'\n", 128);
     ends_with("", 125);
     ends_with("nothing of the kind\n\0\0\n", 125);
 }

@@ -4,7 +4,7 @@ use crate::session;
 use ::reports::{Counts, Event, Record, SubtestResult, Summary, TestResult};
 use std::collections::BTreeMap;
 use suites::{
-    Outcome,
+    Outcome, TestId,
     recorded::{LogFormat, Recorded, RecordedEnd, RecordedTest, explain, subtests},
 };
 
@@ -96,17 +96,26 @@ impl Judged {
     /// The fold that the exit status is made from.
     pub fn summary(&self) -> Summary {
         let mut summary = Summary::default();
-        for test in &self.tests {
+        let mut apply = |result: TestResult| {
             summary.apply(&Record {
                 at_ms: 0,
-                event: Event::TestFinished(Box::new(TestResult {
-                    outcome: test.outcome,
-                    ..TestResult::not_run(&test.id, "")
-                })),
+                event: Event::TestFinished(Box::new(result)),
+            });
+        };
+        for test in &self.tests {
+            apply(TestResult {
+                outcome: test.outcome,
+                machine: test.machine,
+                ..TestResult::not_run(&test.id, "")
             });
         }
-        for (&outcome, &count) in &self.uncounted {
-            summary.tests.add_many(outcome, count);
+        // The status asks whether there is one with an outcome, and so one stands for all.
+        for &outcome in self.uncounted.keys() {
+            apply(TestResult {
+                outcome,
+                machine: Some(1),
+                ..TestResult::not_run(&TestId::new("more", outcome.as_str()), "")
+            });
         }
         summary
     }
