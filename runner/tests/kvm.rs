@@ -5,11 +5,54 @@
 mod common;
 
 use common::nested;
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 use vmm_core::KvmHealth;
+
+/// By which the tests that are run elsewhere find [`selftests`].
+const SELFTESTS: &str = "RUNNER_TEST_KSELFTEST";
+
+/// Collections that are quick, and say something of the machine: clocks, memory, processors, credentials.
+const COLLECTIONS: [&str; 5] = [
+    "capabilities",
+    "membarrier",
+    "sigaltstack",
+    "size",
+    "timens",
+];
 
 #[test]
 fn on_real_kvm() {
-    nested::run_ignored_tests();
+    let selftests = selftests();
+    nested::run_ignored_tests_with(selftests.as_ref().map(|dir| (SELFTESTS, dir.as_os_str())));
+}
+
+/// [`COLLECTIONS`] of the kernel's selftests, built on this host, which is quicker at it.
+fn selftests() -> Option<PathBuf> {
+    let source = std::env::var_os("RUNNER_TEST_LINUX_SOURCE").filter(|path| !path.is_empty())?;
+    let cache = common::shared_dir().join("cache");
+    let mut list = Command::new(env!("CARGO_BIN_EXE_runner"));
+    list.args(["list", "--tree"])
+        .arg(source)
+        .args(COLLECTIONS.map(|name| format!("--suite=kselftest:{name}")))
+        .env("XDG_CACHE_HOME", &cache)
+        .stdin(Stdio::null());
+    let output = list.output().expect("the command starts");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let builds = std::fs::read_dir(cache.join("runner/kselftest")).expect("there are builds");
+    let trees = builds.flatten().map(|build| build.path().join("install"));
+    let mut trees: Vec<_> = trees
+        .filter(|tree| COLLECTIONS.iter().all(|name| tree.join(name).is_dir()))
+        .collect();
+    trees.sort_by_key(|tree| tree.metadata().and_then(|file| file.modified()).ok());
+    trees.pop()
 }
 
 #[test]
@@ -69,6 +112,33 @@ fn both_engines_find_the_same() {
     };
     let Some(ours) = run("kvm") else { return };
     assert_eq!(Some(ours), run("qemu"));
+}
+
+#[test]
+#[ignore = "needs real KVM: run by on_real_kvm"]
+fn selftests_find_the_same_on_both_engines() {
+    let Some(tree) = std::env::var_os(SELFTESTS) else {
+        return eprintln!("SKIP: RUNNER_TEST_LINUX_SOURCE names no kernel source tree");
+    };
+    let kernels = [common::kernel(), common::extra_kernel("bzImage")];
+    for kernel in kernels.into_iter().flatten() {
+        let ours = selftests_on("kvm", &kernel, &tree);
+        assert_eq!(ours, selftests_on("qemu", &kernel, &tree));
+    }
+}
+
+fn selftests_on(engine: &str, kernel: &Path, tree: &OsStr) -> Vec<String> {
+    let run = common::Run::new()
+        .kernel(kernel)
+        .arg("--kselftest")
+        .arg(tree);
+    let run = run.args(["--engine", engine, "--memory", "512M"]);
+    let suites = COLLECTIONS.map(|name| format!("kselftest:{name}"));
+    let run = suites.iter().fold(run, |run, suite| run.suite(suite)).run();
+    assert_eq!(run.events[0]["engine"], engine);
+    let outcomes = run.outcomes();
+    assert!(outcomes.len() >= COLLECTIONS.len(), "{outcomes:?}");
+    outcomes
 }
 
 #[test]
