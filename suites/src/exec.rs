@@ -34,6 +34,7 @@ pub(crate) fn test(words: &[String]) -> Test {
         timeout: Some(TIMEOUT),
         format: OutputFormat::Auto,
         expects_splats: false,
+        intended: None,
         unavailable: None,
     }
 }

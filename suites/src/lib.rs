@@ -21,4 +21,4 @@ pub use outcome::Outcome;
 pub use select::{Kselftest, SelectError, Selected, Selection, Sources};
 pub use smoke::{SMOKE_CHECKS, SmokeCheck};
 pub use spec::{Skip, Spec, SpecError};
-pub use test::{OutputFormat, Program, Test};
+pub use test::{Intended, OutputFormat, Program, Test};

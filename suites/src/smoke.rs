@@ -60,6 +60,7 @@ pub(crate) fn tests() -> impl Iterator<Item = Test> {
         timeout: Some(TIMEOUT),
         format: OutputFormat::Auto,
         expects_splats: false,
+        intended: None,
         unavailable: None,
     })
 }

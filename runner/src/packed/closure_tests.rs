@@ -14,6 +14,7 @@ fn test(words: &[&str], cwd: Option<&Path>) -> Test {
         timeout: None,
         format: OutputFormat::ExitStatus,
         expects_splats: false,
+        intended: None,
         unavailable: None,
     }
 }

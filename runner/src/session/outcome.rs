@@ -38,6 +38,13 @@ impl Session<'_> {
             last_words: &last_words,
             seen: &self.seen,
         });
+        let verdict = match test.intended {
+            None => verdict,
+            Some(intention) => {
+                let said = self.console.tail();
+                triage::intended(intention, verdict, end, self.seen.panicked, &said)
+            }
+        };
         let ended = match end {
             TestEnd::Ended(ended) => Some(*ended),
             _ => None,

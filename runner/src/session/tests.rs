@@ -50,6 +50,7 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
         timeout: None,
         format: OutputFormat::Auto,
         expects_splats: false,
+        intended: None,
         unavailable: None,
     }];
     let mut queue = VecDeque::from([0]);

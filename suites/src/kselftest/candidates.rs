@@ -125,6 +125,7 @@ fn build_test(failed: &FailedCollection) -> Test {
         timeout: None,
         format: OutputFormat::Kselftest,
         expects_splats: false,
+        intended: None,
         unavailable: Some(failed.to_string()),
     }
 }

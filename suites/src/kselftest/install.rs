@@ -142,6 +142,7 @@ fn test_of(
         timeout: settings.timeout,
         format: OutputFormat::Kselftest,
         expects_splats: EXPECT_SPLATS.contains(&collection),
+        intended: None,
         unavailable,
     }
 }
