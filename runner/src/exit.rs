@@ -284,6 +284,7 @@ mod tests {
                 of: 3,
                 selected: 2,
                 split: String::new(),
+                places: vec![],
             }),
             tests: vec![],
         };
