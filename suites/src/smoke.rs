@@ -53,15 +53,12 @@ const fn check(name: &'static str, about: &'static str) -> SmokeCheck {
 /// The suite's tests.
 pub(crate) fn tests() -> impl Iterator<Item = Test> {
     SMOKE_CHECKS.iter().map(|check| Test {
-        id: TestId::new(SUITE, check.name),
-        program: Program::Smoke(check.name),
-        cwd: None,
-        env: Vec::new(),
         timeout: Some(TIMEOUT),
-        format: OutputFormat::Auto,
-        expects_splats: false,
-        intended: None,
-        unavailable: None,
+        ..Test::new(
+            TestId::new(SUITE, check.name),
+            Program::Smoke(check.name),
+            OutputFormat::Auto,
+        )
     })
 }
 

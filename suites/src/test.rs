@@ -1,6 +1,6 @@
 //! One test, ready to be run.
 
-use crate::TestId;
+use crate::{Need, TestId};
 use serde::{Deserialize, Serialize};
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
@@ -25,6 +25,33 @@ pub struct Test {
     pub intended: Option<Intended>,
     /// Why it cannot be run although it was selected, such as a program that was not built; it is then a harness error.
     pub unavailable: Option<String>,
+    /// Why it is not run here; it is then a skip.
+    pub skip: Option<String>,
+    /// Why it is known to fail; a failure is then expected.
+    pub known_failure: Option<String>,
+    /// What it needs of kernel and root. The run looks whether that is there, and skips the test otherwise.
+    pub needs: Vec<Need>,
+}
+
+impl Test {
+    /// A test without any of what is optional: no limit, environment, need or wish.
+    #[must_use]
+    pub fn new(id: TestId, program: Program, format: OutputFormat) -> Self {
+        Self {
+            id,
+            program,
+            cwd: None,
+            env: Vec::new(),
+            timeout: None,
+            format,
+            expects_splats: false,
+            intended: None,
+            unavailable: None,
+            skip: None,
+            known_failure: None,
+            needs: Vec::new(),
+        }
+    }
 }
 
 /// An end of the machine that a test brings about on purpose.
@@ -59,4 +86,14 @@ pub enum OutputFormat {
     Kselftest,
     /// The exit status alone counts.
     ExitStatus,
+    /// What KUnit prints into the kernel log or its debugfs files, without prefixes or with them.
+    Kunit,
+    /// The output of one of LTP's programs; its exit status is LTP's mask ([`crate::ltp::status`]).
+    Ltp,
+    /// What xfstests' `check` prints.
+    Xfstests,
+    /// What blktests' `check` prints.
+    Blktests,
+    /// Objects with `id`, `outcome` and perhaps `message`, one a line.
+    JsonLines,
 }

@@ -66,20 +66,21 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     let mut machinery =
         args.machine
             .prepare(args.select.kernel.as_deref(), &cwd, &base_environment())?;
-    let selected = plan::select(
-        &args.select,
-        &machinery.boot.image.path,
-        &machinery.root,
-        &machinery.env,
-        &cwd,
-        cache_dir().as_deref(),
-        &cancel,
-    );
+    let selected = plan::select(&plan::Asked {
+        args: &args.select,
+        about: machinery.about(),
+        root: &machinery.root,
+        env: &machinery.env,
+        cwd: &cwd,
+        cache: cache_dir().as_deref(),
+        cancel: &cancel,
+    });
     let selected = match (selected, cancel.interrupt()) {
         (_, Some(Interrupt::Int)) => return Ok(Exit::Interrupted),
         (_, Some(Interrupt::Term)) => return Ok(Exit::Terminated),
         (selected, None) => selected?,
     };
+    machinery.boot_options.clone_from(&selected.boot_options);
 
     let accelerator = machinery.engine.accelerator();
     let (durations, records_lost) = args.pool.durations(accelerator.as_str());

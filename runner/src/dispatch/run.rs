@@ -105,8 +105,9 @@ pub fn host_words(error: &(dyn Error + 'static)) -> String {
 
 /// What becomes of a test that no machine is asked to run, and why.
 fn never_runs(test: &Test) -> Option<(Outcome, &str)> {
-    let unavailable = test.unavailable.as_deref()?;
-    Some((Outcome::HarnessError, unavailable))
+    let skipped = test.skip.as_deref().map(|why| (Outcome::Skip, why));
+    let unavailable = test.unavailable.as_deref();
+    skipped.or(unavailable.map(|why| (Outcome::HarnessError, why)))
 }
 
 /// Why a test that is left was not run.

@@ -9,7 +9,7 @@ use super::{
     payload::MAX_UNPACKED,
     scan, vmlinux,
 };
-use object::read::ReadCache;
+use object::read::{ReadCache, ReadRef};
 
 /// Most symbols that are kept. Distributions' kernels have some 200,000.
 const MAX_SYMBOLS: usize = 1 << 21;
@@ -62,7 +62,7 @@ impl Symbols {
     }
 
     /// The symbols of a kernel proper, the whole file in memory.
-    fn read(kernel: &[u8]) -> Option<Self> {
+    pub(super) fn read(kernel: &[u8]) -> Option<Self> {
         elf::symbols(kernel).or_else(|| kallsyms::symbols(kernel))
     }
 
@@ -86,6 +86,24 @@ impl Symbols {
     pub fn address_of(&self, name: &str) -> Option<u64> {
         let entry = self.entries.iter().find(|entry| self.name(entry) == name)?;
         Some(entry.address)
+    }
+
+    /// The symbols of an ELF file, out of its symbol table; `None` where there is none.
+    #[must_use]
+    pub fn of_elf<'data, R: ReadRef<'data>>(data: R) -> Option<Self> {
+        elf::symbols(data)
+    }
+
+    /// All symbols of a name: their addresses, and for each how many bytes there are up to the next one, 0 for the last.
+    pub fn all_of(&self, name: &str) -> impl Iterator<Item = (u64, u64)> {
+        let found = self
+            .entries
+            .iter()
+            .filter(move |entry| self.name(entry) == name);
+        found.map(|entry| {
+            let size = self.resolve(entry.address).map_or(0, |(.., size)| size);
+            (entry.address, size)
+        })
     }
 
     fn name(&self, entry: &Entry) -> &str {

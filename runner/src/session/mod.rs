@@ -32,3 +32,4 @@ pub use stall::Symbols;
 pub use state::{Ended, Finished, Session, SessionError};
 #[cfg(test)]
 pub use triage::Verdict;
+pub use triage::exited;

@@ -8,7 +8,7 @@ use super::{
 };
 use reports::{Event, SubtestResult, TestResult};
 use std::time::Duration;
-use suites::ktap::Point;
+use suites::{Outcome, ktap::Point};
 use wire::ExitStatus;
 
 impl Session<'_> {
@@ -29,22 +29,35 @@ impl Session<'_> {
         let document = parser.finish();
         let findings = self.klog.end_test();
         let last_words = self.last_words();
-        let verdict = triage::judge(&Evidence {
+        let judged = triage::judge(&Evidence {
             end: *end,
             ktap: &document,
+            format: test.format,
             findings: &findings,
             limit,
             expects_splats: test.expects_splats,
             last_words: &last_words,
             seen: &self.seen,
         });
-        let verdict = match test.intended {
-            None => verdict,
+        let judged = match test.intended {
+            None => judged,
             Some(intention) => {
                 let said = self.console.tail();
-                triage::intended(intention, verdict, end, self.seen.panicked, &said)
+                triage::intended(intention, judged, end, self.seen.panicked, &said)
             }
         };
+        let expected = test.known_failure.as_deref();
+        let verdict = match expected {
+            Some(why) => triage::known_failure(judged, why),
+            None => judged,
+        };
+        if let (Some(why), Outcome::Pass) = (expected, verdict.outcome) {
+            let text = format!(
+                "{}: it is a known failure and passes: {why}; take it off the list if it is fixed",
+                test.id
+            );
+            self.reports.emit(Event::Warning { text })?;
+        }
         let ended = match end {
             TestEnd::Ended(ended) => Some(*ended),
             _ => None,
@@ -103,7 +116,12 @@ impl Session<'_> {
                 .leaves()
                 .map(|(path, point)| SubtestResult {
                     path: path.into_iter().map(str::to_owned).collect(),
-                    outcome: point.outcome,
+                    outcome: match point.outcome {
+                        Outcome::Fail if verdict.outcome == Outcome::ExpectedFail => {
+                            Outcome::ExpectedFail
+                        }
+                        outcome => outcome,
+                    },
                     message: subtest_message(point),
                 })
                 .collect(),

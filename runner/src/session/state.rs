@@ -18,7 +18,7 @@ use std::{
     os::unix::net::UnixStream,
     time::{Duration, Instant},
 };
-use suites::{Test, ktap::Parser};
+use suites::{Test, output::OutputReader};
 use wire::{ExitStatus, TestEnded};
 
 /// Why a session is over.
@@ -86,7 +86,7 @@ pub struct Running<'t> {
     pub started: Instant,
     pub watchdog: Watchdog,
     pub files: TestFiles,
-    pub parser: Parser,
+    pub parser: OutputReader,
 }
 
 /// Where a session is.

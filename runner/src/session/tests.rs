@@ -42,17 +42,11 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
         ..TerminalOptions::default()
     };
     let mut reports = Reports::create(dir.path(), quiet).expect("made");
-    let tests = [Test {
-        id: TestId::new("exec", "x"),
-        program: Program::Exec(vec!["x".into()]),
-        cwd: None,
-        env: vec![],
-        timeout: None,
-        format: OutputFormat::Auto,
-        expects_splats: false,
-        intended: None,
-        unavailable: None,
-    }];
+    let tests = [Test::new(
+        TestId::new("exec", "x"),
+        Program::Exec(vec!["x".into()]),
+        OutputFormat::Auto,
+    )];
     let mut queue = VecDeque::from([0]);
     let (ended, measured) = Session::launch(&engine, &settings, &mut reports, 1, Lane(0))
         .and_then(|mut session| Ok((session.run(&tests, &mut queue)?, session.measured.clone())))

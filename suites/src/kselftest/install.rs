@@ -135,15 +135,15 @@ fn test_of(
         Err(why) => (vec![format!("./{test}").into()], Some(why)),
     };
     Test {
-        id: TestId::grouped(KSELFTEST, collection, test),
-        program: Program::Exec(words),
         cwd: Some(guest.install_dir.unwrap_or(dir).join(collection)),
-        env: Vec::new(),
         timeout: settings.timeout,
-        format: OutputFormat::Kselftest,
         expects_splats: EXPECT_SPLATS.contains(&collection),
-        intended: None,
         unavailable,
+        ..Test::new(
+            TestId::grouped(KSELFTEST, collection, test),
+            Program::Exec(words),
+            OutputFormat::Kselftest,
+        )
     }
 }
 

@@ -44,16 +44,12 @@ impl Left {
 }
 
 fn tests(names: &[&str]) -> Vec<Test> {
-    let test = |name: &&str| Test {
-        id: TestId::new("exec", name),
-        program: Program::Exec(vec![name.into()]),
-        cwd: None,
-        env: vec![],
-        timeout: None,
-        format: OutputFormat::Auto,
-        expects_splats: false,
-        intended: None,
-        unavailable: None,
+    let test = |name: &&str| {
+        Test::new(
+            TestId::new("exec", name),
+            Program::Exec(vec![name.into()]),
+            OutputFormat::Auto,
+        )
     };
     names.iter().map(test).collect()
 }

@@ -1,0 +1,214 @@
+//! `runner splats` on recorded logs.
+
+mod common;
+mod said;
+
+use common::on_path;
+use said::{Place, Said};
+use serde_json::Value;
+use std::{
+    io::Write,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+const LOG: &str = "\
+[    1.000000] init: started
+INFO: a program: BUG: says nothing
+[    2.459976] lkdtm: Performing direct entry WARNING
+[    2.460395] ------------[ cut here ]------------
+[    2.460520] WARNING: CPU: 1 PID: 70 at kernel/file.c:112 outer+0xf/0x20
+[    2.463564] Modules linked in:
+[    2.469645] RIP: 0010:outer+0xf/0x20
+[    2.471583] Call Trace:
+[    2.471715]  <TASK>
+[    2.471796]  caller+0x10/0x20
+[    2.471990]  ? stale+0x1/0x2 [some_module]
+[    2.474214]  </TASK>
+[    2.474307] ---[ end trace 0000000000000000 ]---
+[    3.000000] [Firmware Bug]: a remark
+";
+
+fn json(said: &Said) -> Value {
+    serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said:#?}"))
+}
+
+#[test]
+fn splats_are_listed_and_the_status_says_whether_there_are_any() {
+    let place = Place::new();
+    place.write("log", LOG);
+    let said = place.runner(["splats", "log"]);
+    said.assert(1, &[]);
+    for part in [
+        "log:4: warning: WARNING in outer (kernel/file.c:112) [warning ",
+        "\n      ? stale+0x1/0x2 [some_module]\n",
+        "lines 4 to 13\n",
+        "\n1 splat\n",
+    ] {
+        assert!(said.stdout.contains(part), "{part}: {}", said.stdout);
+    }
+    let said = place.runner(["splats", "--format", "json", "log"]);
+    said.assert(1, &[]);
+    let document = json(&said);
+    let splats = document["splats"].as_array().expect("a list");
+    assert_eq!(splats.len(), 1);
+    let splat = &splats[0];
+    for (member, value) in [
+        ("class", "warning"),
+        ("severity", "warning"),
+        ("title", "WARNING in outer (kernel/file.c:112)"),
+    ] {
+        assert_eq!(splat[member], value);
+    }
+    assert_eq!(
+        (&splat["first_line"], &splat["last_line"]),
+        (&4.into(), &13.into())
+    );
+    assert_eq!(splat["fingerprint"].as_str().map(str::len), Some(12));
+    let frames = splat["frames"].as_array().expect("a stack");
+    assert_eq!(frames.len(), 3);
+    assert_eq!(
+        frames[2],
+        serde_json::json!({"function": "stale", "offset": 1, "size": 2, "module": "some_module", "doubtful": true})
+    );
+
+    let all = place.runner(["splats", "--severity", "info", "--format", "json", "log"]);
+    assert_eq!(json(&all)["splats"].as_array().map(Vec::len), Some(2));
+    let none = place.runner(["splats", "--severity", "error", "--format", "json", "log"]);
+    none.assert(0, &[]);
+    assert_eq!(json(&none), serde_json::json!({"splats": []}));
+}
+
+#[test]
+fn a_log_may_come_on_standard_input() {
+    let place = Place::new();
+    let run = |log: &str| {
+        let mut command = place.command(["splats", "-"]);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        child
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(log.as_bytes())
+            .expect("read");
+        child.wait_with_output().expect("it ends")
+    };
+    assert_eq!(run(LOG).status.code(), Some(1));
+    let quiet = run("[    1.000000] all is well\n");
+    assert_eq!(quiet.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&quiet.stdout), "no splats\n");
+    let dropped = run("[    1.000000] x\n[    1.000001] ** 12 printk messages dropped **\n");
+    assert_eq!(dropped.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&dropped.stderr).contains("not complete"));
+}
+
+#[test]
+fn what_cannot_be_read_is_the_hosts_fault() {
+    let place = Place::new();
+    place.write("log", LOG);
+    place
+        .runner(["splats", "nosuch"])
+        .assert_line(128, &["nosuch", "No such file"]);
+    place
+        .runner(["splats", "."])
+        .assert_line(128, &["cannot read .", "directory"]);
+    place
+        .runner(["splats", "--vmlinux", "nosuch", "log"])
+        .assert_line(128, &["--vmlinux", "nosuch"]);
+    place
+        .runner(["splats", "--vmlinux", "log", "log"])
+        .assert_line(128, &["log is no vmlinux"]);
+    place.runner(["splats"]).assert(128, &["FILE"]);
+}
+
+/// A file as a kernel's: linked where kernels are, with debug information. `None` after a line that says why not.
+fn vmlinux(place: &Place, flags: &[&str]) -> Option<PathBuf> {
+    if !on_path("gcc") {
+        eprintln!("SKIP: gcc is not installed");
+        return None;
+    }
+    let source = "\
+static int sink;
+static inline __attribute__((always_inline)) void innermost(int n)
+{
+\tsink = n / sink;
+}
+
+__attribute__((noinline)) void outer(int n)
+{
+\tinnermost(n);
+}
+
+void _start(void)
+{
+\touter(1);
+}
+";
+    place.write("kernel/file.c", source);
+    let mut gcc = Command::new("gcc");
+    gcc.args([
+        "-O1",
+        "-nostdlib",
+        "-static",
+        "-fno-pic",
+        "-no-pie",
+        "-mcmodel=kernel",
+        "-Wl,-Ttext=0xffffffff81000000",
+        "-Wl,--build-id=none",
+    ]);
+    gcc.args(flags)
+        .args(["-o", "vmlinux", "kernel/file.c"])
+        .current_dir(place.path());
+    assert!(gcc.status().expect("gcc starts").success());
+    Some(place.path().join("vmlinux"))
+}
+
+#[test]
+fn stacks_get_source_lines_with_inlined_functions_from_a_vmlinux() {
+    let place = Place::new();
+    // In the inlined division.
+    place.write("log", LOG.replace("outer+0xf", "outer+0x4"));
+    let Some(_) = vmlinux(&place, &["-g"]) else {
+        return;
+    };
+    let said = place.runner(["splats", "--vmlinux", "vmlinux", "--format", "json", "log"]);
+    said.assert(1, &[]);
+    let document = json(&said);
+    let frames = &document["splats"][0]["frames"];
+    let places = &frames[0]["locations"];
+    assert_eq!(places[0]["function"], "innermost", "{frames:#}");
+    assert_eq!(places[0]["line"], 4);
+    assert_eq!(places[1]["function"], "outer");
+    assert_eq!(places[1]["line"], 9);
+    assert!(
+        places[1]["file"]
+            .as_str()
+            .expect("a file")
+            .ends_with("kernel/file.c")
+    );
+    // No such function in it.
+    assert_eq!(frames[1]["locations"], Value::Null);
+    let text = place.runner(["splats", "--vmlinux", "vmlinux", "log"]);
+    assert!(
+        text.stdout
+            .contains("kernel/file.c:4 innermost (inlined)\n"),
+        "{}",
+        text.stdout
+    );
+}
+
+#[test]
+fn a_vmlinux_without_debug_information_is_a_pity_and_no_error() {
+    let place = Place::new();
+    place.write("log", LOG);
+    let Some(_) = vmlinux(&place, &["-g0"]) else {
+        return;
+    };
+    let said = place.runner(["splats", "--vmlinux", "vmlinux", "--format", "json", "log"]);
+    said.assert(1, &["has no debug information"]);
+    assert_eq!(json(&said)["splats"].as_array().map(Vec::len), Some(1));
+}

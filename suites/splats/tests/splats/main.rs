@@ -1,0 +1,8 @@
+//! Splats in logs: every class, where each begins and ends, and what is none.
+
+mod classes;
+mod ends;
+mod logs;
+mod properties;
+mod reports;
+mod support;
