@@ -77,6 +77,7 @@ enum Parser {
     Exit,
     Ktap,
     Tap,
+    JsonLines,
 }
 
 impl Manifest {
@@ -156,6 +157,7 @@ impl Manifest {
                     match raw.parser {
                         Parser::Exit => OutputFormat::ExitStatus,
                         Parser::Ktap | Parser::Tap => OutputFormat::Kselftest,
+                        Parser::JsonLines => OutputFormat::JsonLines,
                     },
                 )
             });

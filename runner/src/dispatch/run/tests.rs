@@ -45,11 +45,8 @@ impl Left {
 
 fn tests(names: &[&str]) -> Vec<Test> {
     let test = |name: &&str| {
-        Test::new(
-            TestId::new("exec", name),
-            Program::Exec(vec![name.into()]),
-            OutputFormat::Auto,
-        )
+        let program = Program::Exec(vec![name.into()]);
+        Test::new(TestId::new("exec", name), program, OutputFormat::Auto)
     };
     names.iter().map(test).collect()
 }
