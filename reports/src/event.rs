@@ -125,6 +125,9 @@ pub struct Shard {
     pub selected: u64,
     /// A digest of how the selection was split: parts of one whole have the same.
     pub split: String,
+    /// The places of its tests in the whole selection, from 0, in order.
+    #[serde(default)]
+    pub places: Vec<u64>,
 }
 
 impl RunInfo {

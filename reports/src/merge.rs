@@ -49,7 +49,8 @@ pub struct Merged {
     pub files: BTreeSet<Moved>,
     /// Parts of a selection that are not among the inputs: `3/4`.
     pub missing: Vec<String>,
-    /// From the start of the first to the end of the last, in milliseconds.
+    /// How long any of them went on, in milliseconds: the time between two of them does not count, and where two went on
+    /// at once it counts once.
     pub duration_ms: u64,
 }
 
@@ -85,15 +86,23 @@ pub fn merge(
     let first = starts.iter().flatten().min().copied();
 
     let mut merger = Merger::default();
-    let mut tests = Vec::new();
+    let mut tests: Vec<(u64, TestId)> = Vec::new();
     let mut records: Vec<Record> = Vec::new();
     let mut baseline = None;
+    let mut spans = Vec::new();
     for (place, input) in inputs.into_iter().enumerate() {
         let shift = first
             .zip(starts[place])
             .and_then(|(first, start)| u64::try_from((start - first).whole_milliseconds()).ok());
+        let shift = shift.unwrap_or(0);
+        let length = input.records.iter().map(|record| record.at_ms).max();
+        spans.push((shift, shift.saturating_add(length.unwrap_or(0))));
         merger.begin(place, &input, &mut warnings);
-        tests.extend(runs[place].tests.iter().map(|id| merger.name(id)));
+        // Tests beyond what the shard says of them stay behind the others.
+        let shard = runs[place].shard.iter().flat_map(|shard| &shard.places);
+        let places = shard.copied().chain(std::iter::repeat(u64::MAX));
+        let names = runs[place].tests.iter().map(|id| merger.name(id));
+        tests.extend(places.zip(names));
         if !matches!(
             input.records.last(),
             Some(Record {
@@ -107,11 +116,9 @@ pub fn merge(
             ));
         }
         for record in input.records {
-            let at_ms = record.at_ms.saturating_add(shift.unwrap_or(0));
+            let at_ms = record.at_ms.saturating_add(shift);
             match record.event {
-                Event::RunStarted(_) | Event::RunFinished { .. } => {
-                    merger.duration_ms = merger.duration_ms.max(at_ms);
-                }
+                Event::RunStarted(_) | Event::RunFinished { .. } => {}
                 Event::Baseline(known) => {
                     baseline.get_or_insert(known);
                 }
@@ -125,6 +132,9 @@ pub fn merge(
         }
     }
     records.sort_by_key(|record| record.at_ms);
+    if one_whole(&runs) {
+        tests.sort_by_key(|(place, _)| *place);
+    }
 
     let most = |of: fn(&RunInfo) -> u32| runs.iter().map(of).max().unwrap_or(0);
     let whole = RunInfo {
@@ -137,7 +147,7 @@ pub fn merge(
         repeat: most(|run| run.repeat),
         retries: most(|run| run.retries),
         shard: None,
-        tests,
+        tests: tests.into_iter().map(|(_, id)| id).collect(),
         ..runs[0].clone()
     };
     let baseline = baseline.map(Event::Baseline);
@@ -150,7 +160,25 @@ pub fn merge(
         records: beginning.chain(records).collect(),
         files: merger.files,
         missing,
-        duration_ms: merger.duration_ms,
+        duration_ms: covered(spans),
+    })
+}
+
+/// Whether all runs are parts of one selection, split in one way.
+fn one_whole(runs: &[RunInfo]) -> bool {
+    let split = |run: &RunInfo| run.shard.as_ref().map(|s| (s.split.clone(), s.of));
+    let first = split(&runs[0]);
+    first.is_some() && runs.iter().all(|run| split(run) == first)
+}
+
+/// The length of the union of spans.
+fn covered(mut spans: Vec<(u64, u64)>) -> u64 {
+    spans.sort_unstable();
+    let mut until = 0;
+    spans.into_iter().fold(0_u64, |sum, (start, end)| {
+        let new = end.saturating_sub(start.max(until));
+        until = until.max(end);
+        sum.saturating_add(new)
     })
 }
 
@@ -223,7 +251,6 @@ struct Merger {
     next_machine: u32,
     files: BTreeSet<Moved>,
     said: HashSet<String>,
-    duration_ms: u64,
 }
 
 impl Merger {

@@ -196,6 +196,122 @@ pub fn of_run(summary: &Summary, verdict: Verdict) -> (Exit, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reports::{Baseline, Event, Known, Record, RunInfo, Shard};
+    use suites::TestId;
+
+    const TOLERANT: Verdict = Verdict {
+        boot_failure: BootFailure::Bad,
+        flaky_is_bad: false,
+    };
+
+    /// A run of tests with these outcomes, all on a machine, compared with the outcomes of an earlier one.
+    fn status(outcomes: &[Outcome], earlier: Option<&[Outcome]>, verdict: Verdict) -> Exit {
+        let id = |n: usize| TestId::new("exec", &n.to_string());
+        let known = |(n, outcome): (usize, &Outcome)| Known {
+            id: id(n),
+            outcome: *outcome,
+            failed: vec![],
+        };
+        let baseline = earlier.map(|earlier| {
+            Event::Baseline(Box::new(Baseline {
+                file: "results.json".into(),
+                release: "6.0".into(),
+                tests: earlier.iter().enumerate().map(known).collect(),
+            }))
+        });
+        let result = |(n, outcome): (usize, &Outcome)| TestResult {
+            outcome: *outcome,
+            machine: Some(1),
+            ..TestResult::not_run(&id(n), "why")
+        };
+        let results = outcomes.iter().enumerate().map(result);
+        let results = results.map(|result| Event::TestFinished(Box::new(result)));
+        let mut summary = Summary::default();
+        for event in baseline.into_iter().chain(results) {
+            summary.apply(&Record { at_ms: 0, event });
+        }
+        of_run(&summary, verdict).0
+    }
+
+    #[test]
+    fn a_flaky_test_is_tolerated_unless_it_was_looked_for() {
+        use Outcome::{Fail, Flaky, Pass, Skip};
+        assert_eq!(status(&[Pass, Flaky], None, TOLERANT), Exit::Good);
+        assert_eq!(status(&[Flaky, Skip], None, TOLERANT), Exit::Good);
+        assert_eq!(status(&[Flaky, Fail], None, TOLERANT), Exit::Bad);
+        let hunt = Verdict {
+            flaky_is_bad: true,
+            ..TOLERANT
+        };
+        assert_eq!(status(&[Pass, Flaky], None, hunt), Exit::Bad);
+    }
+
+    #[test]
+    fn only_what_is_new_counts_against_a_baseline() {
+        use Outcome::{BootFailure, Fail, HarnessError, KernelCrash, NotRun, Pass};
+        let of = |now: &[Outcome], then: &[Outcome]| status(now, Some(then), TOLERANT);
+        assert_eq!(of(&[Fail, Pass], &[Fail, Pass]), Exit::Good);
+        assert_eq!(of(&[Fail], &[Fail]), Exit::Good);
+        assert_eq!(of(&[Fail, Fail], &[Fail, Pass]), Exit::Bad);
+        assert_eq!(of(&[KernelCrash], &[Fail]), Exit::Bad);
+        assert_eq!(of(&[Pass, Fail], &[Pass]), Exit::Bad);
+        assert_eq!(of(&[HarnessError], &[HarnessError]), Exit::Good);
+        assert_eq!(of(&[HarnessError], &[Pass]), Exit::Host);
+        assert_eq!(of(&[NotRun], &[Fail]), Exit::Host);
+        assert_eq!(of(&[Pass, BootFailure], &[Pass]), Exit::Bad);
+    }
+
+    #[test]
+    fn an_empty_shard_is_no_error_and_skips_alone_are_no_pass() {
+        let run = RunInfo {
+            version: "1".into(),
+            started: String::new(),
+            command: vec![],
+            kernel: String::new(),
+            release: String::new(),
+            boot: String::new(),
+            engine: String::new(),
+            accelerator: String::new(),
+            engine_reason: String::new(),
+            cpus: 1,
+            memory_mib: 64,
+            timeout_scale: 1.0,
+            jobs: 1,
+            repeat: 1,
+            retries: 0,
+            shard: Some(Shard {
+                index: 3,
+                of: 3,
+                selected: 2,
+                split: String::new(),
+                places: vec![],
+            }),
+            tests: vec![],
+        };
+        let mut summary = Summary::default();
+        let event = Event::RunStarted(Box::new(run));
+        summary.apply(&Record { at_ms: 0, event });
+        let (exit, reason) = of_run(&summary, TOLERANT);
+        assert_eq!(
+            (exit, reason.as_str()),
+            (Exit::Good, "shard 3/3 has no tests")
+        );
+        assert_eq!(status(&[Outcome::Skip], None, TOLERANT), Exit::CannotJudge);
+    }
+
+    #[test]
+    fn a_status_that_is_written_down_comes_back() {
+        for exit in [
+            Exit::Good,
+            Exit::Bad,
+            Exit::CannotJudge,
+            Exit::Host,
+            Exit::Interrupted,
+        ] {
+            assert_eq!(Exit::from_status(exit as u8), exit);
+        }
+        assert_eq!(Exit::from_status(77), Exit::Host);
+    }
 
     #[test]
     fn a_commands_own_status_is_passed_on_and_ours_are_apart() {

@@ -287,3 +287,41 @@ fn two_runs_do_not_share_an_output_directory() {
     let first = first.finish();
     first.assert_status(143);
 }
+
+#[test]
+fn ends_of_a_machine_that_are_declared_are_no_failures() {
+    let Some(run) = small() else { return };
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let manifest = dir.path().join("ends.toml");
+    let test = |name: &str, script: &str, intended: &str| {
+        format!(
+            "[[test]]\nname = \"{name}\"\ncwd = \"/\"\ncommand = [\"sh\", \"-c\", \"{script}\"]\nintended = \"{intended}\"\n"
+        )
+    };
+    let text = [
+        test("panics", "echo c > /proc/sysrq-trigger; sleep 100", "panic"),
+        test(
+            "reboots",
+            "echo b > /proc/sysrq-trigger; sleep 100",
+            "reboot",
+        ),
+        test(
+            "goes off",
+            "echo o > /proc/sysrq-trigger; sleep 100",
+            "power-off",
+        ),
+        test("stays", "exit 0", "reboot"),
+    ];
+    fs::write(&manifest, text.concat()).expect("written");
+    let done = run
+        .args(["--jobs", "2"])
+        .suite(&format!("manifest:{}", manifest.display()))
+        .arg("--share")
+        .arg(format!("{0}={0}", dir.path().display()))
+        .run();
+    done.assert_status(1);
+    for name in ["panics", "reboots", "goes off"] {
+        done.assert_outcome(name, "pass", "");
+    }
+    done.assert_outcome("stays", "fail", "was to restart the machine");
+}

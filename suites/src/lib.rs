@@ -39,5 +39,5 @@ pub use select::{Kselftest, SelectError, Selected, Selection, Sources};
 pub use smoke::{SMOKE_CHECKS, SmokeCheck};
 pub use spec::{Skip, Spec, SpecError};
 pub use suite::{Kunit, Places, SuiteError};
-pub use test::{OutputFormat, Program, Test};
+pub use test::{Intended, OutputFormat, Program, Test};
 pub use toml_file::FileError;

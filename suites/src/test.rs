@@ -1,6 +1,7 @@
 //! One test, ready to be run.
 
 use crate::{Need, TestId};
+use serde::{Deserialize, Serialize};
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// A test that a selection gave: everything a machine needs to run it and a judge to read it.
@@ -20,6 +21,8 @@ pub struct Test {
     pub format: OutputFormat,
     /// Whether it makes the kernel report errors on purpose, so that those are no failure.
     pub expects_splats: bool,
+    /// How it ends its machine on purpose, if it does; that is then a pass.
+    pub intended: Option<Intended>,
     /// Why it cannot be run although it was selected, such as a program that was not built; it is then a harness error.
     pub unavailable: Option<String>,
     /// Why it is not run here; it is then a skip.
@@ -45,6 +48,7 @@ impl Test {
             timeout: None,
             format,
             expects_splats: false,
+            intended: None,
             unavailable: None,
             skip: None,
             known_failure: None,
@@ -52,6 +56,20 @@ impl Test {
             boot: Vec::new(),
         }
     }
+}
+
+/// An end of the machine that a test brings about on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Intended {
+    /// The kernel restarts the machine.
+    Reboot,
+    /// The kernel switches the machine off.
+    PowerOff,
+    /// The kernel panics.
+    Panic,
+    /// The kernel starts another one in its place.
+    Kexec,
 }
 
 /// What a test runs.

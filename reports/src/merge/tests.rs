@@ -45,6 +45,7 @@ fn shard(index: u32, split: &str) -> Option<Shard> {
         of: 3,
         selected: 3,
         split: split.into(),
+        places: vec![u64::from(3 - index)],
     })
 }
 
@@ -73,8 +74,15 @@ fn two_runs_become_one() {
         from: "tests/z/stdout".into(),
         to: file.clone(),
     }));
-    assert_eq!(merged.duration_ms, 10_300);
+    // Each took some 300 ms, ten seconds apart.
+    assert_eq!(merged.duration_ms, 400 + 300);
     assert!(merged.records.is_sorted_by_key(|record| record.at_ms));
+}
+
+#[test]
+fn time_that_two_runs_share_counts_once() {
+    assert_eq!(covered(vec![]), 0);
+    assert_eq!(covered(vec![(5, 9), (0, 6), (7, 8), (20, 21)]), 10);
 }
 
 #[test]
@@ -124,7 +132,11 @@ fn shards_that_are_missing_or_of_another_whole_are_found() {
     let (some, summary) = merged(vec![one("s"), three.clone()]);
     assert_eq!(some.missing, ["2/3"]);
     assert_eq!(summary.warnings, [""; 0]);
-    assert_eq!(summary.run.expect("a run").shard, None);
+    let run = summary.run.expect("a run");
+    assert_eq!(run.shard, None);
+    // In the order of the whole selection.
+    let cases: Vec<_> = run.tests.iter().map(|id| id.case.as_str()).collect();
+    assert_eq!(cases, ["y", "x"]);
     let (_, summary) = merged(vec![one("t"), three]);
     assert!(summary.warnings[0].starts_with("one and three are parts of different wholes"));
 }

@@ -31,7 +31,8 @@ struct Cli {
 /// The end of `--help`: the statuses are an interface.
 pub const EXIT_STATUS: &str = "\
 Exit status:
-    0  everything selected passed or was skipped, and at least one test passed
+    0  everything selected passed (with --retries also when run again) or was skipped, and at least
+       one test passed; with --baseline, nothing is worse than then
     1  the kernel is at fault: a test failed or timed out, a crash, a hang, a boot failure
   125  this kernel cannot be judged: nothing selected, nothing but skips, an unreadable image,
        a kernel that lacks what the suites need, selftests that do not build

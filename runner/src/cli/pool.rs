@@ -146,13 +146,14 @@ pub fn share(tests: Vec<Test>, part: Option<Part>, durations: &Durations) -> Sha
             shard: None,
         };
     };
+    let own = split(&expected, part);
     let shard = Shard {
         index: part.index,
         of: part.of,
         selected: tests.len() as u64,
         split: digest(&ids, &expected, part.of),
+        places: own.iter().map(|&test| test as u64).collect(),
     };
-    let own = split(&expected, part);
     Share {
         tests: own.iter().map(|&test| tests[test].clone()).collect(),
         expected: own.iter().map(|&test| expected[test]).collect(),

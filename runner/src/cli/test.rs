@@ -90,6 +90,7 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     let mut info = machinery.info(&share.tests, now);
     let translated = accelerator == Accelerator::Tcg;
     let (jobs, too_many) = args.pool.jobs(info.cpus, info.memory_mib, translated);
+    dispatch::make_room(jobs);
     let repetition = args.pool.repetition();
     info.jobs = jobs;
     info.repeat = repetition.times;

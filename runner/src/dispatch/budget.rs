@@ -1,5 +1,6 @@
 //! How many machines a host has room for.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{fs, path::Path, thread};
 
 /// What a machine takes of the host beside its guest's memory, in MiB: the monitor, its page tables, what it buffers.
@@ -8,6 +9,11 @@ const OVERHEAD_MIB: u64 = 128;
 const OVERHEAD_TCG_MIB: u64 = 512;
 /// More machines than this are never chosen, and never taken.
 pub const MOST: u32 = 256;
+
+/// Descriptors that one machine takes of ours, with room to spare: its ports, its process, its files.
+const DESCRIPTORS: u64 = 32;
+/// Descriptors of everything else.
+const DESCRIPTORS_ELSE: u64 = 256;
 
 /// What there is of a host for machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +48,24 @@ impl Budget {
         let by_memory = self.memory_mib / memory_mib.saturating_add(overhead);
         let fit = by_cpus.min(by_memory).clamp(1, u64::from(MOST));
         u32::try_from(fit).expect("no more than the most")
+    }
+}
+
+/// Sees to it that so many machines do not run out of our descriptors, as far as the hard limit goes.
+pub fn make_room(machines: u32) {
+    let wanted = u64::from(machines) * DESCRIPTORS + DESCRIPTORS_ELSE;
+    let limit = getrlimit(Resource::Nofile);
+    let enough = limit.current.is_none_or(|current| current >= wanted);
+    if !enough {
+        let current = limit.maximum.map_or(wanted, |most| wanted.min(most));
+        // Without it the launch that finds none left ends the run in words.
+        let _ = setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: Some(current),
+                ..limit
+            },
+        );
     }
 }
 
@@ -92,6 +116,22 @@ mod tests {
             memory_mib: 1 << 30,
         };
         assert_eq!(large.machines(1, 64, false), MOST);
+    }
+
+    #[test]
+    fn there_are_descriptors_for_many_machines() {
+        make_room(1);
+        let before = getrlimit(Resource::Nofile);
+        make_room(MOST);
+        let after = getrlimit(Resource::Nofile);
+        assert_eq!(after.maximum, before.maximum);
+        let wanted = u64::from(MOST) * DESCRIPTORS;
+        let most = after.maximum.unwrap_or(u64::MAX);
+        assert!(
+            after
+                .current
+                .is_none_or(|current| current >= wanted.min(most))
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod run;
 mod schedule;
 mod signals;
 
-pub use budget::{Budget, MOST as MOST_MACHINES};
+pub use budget::{Budget, MOST as MOST_MACHINES, make_room};
 pub use command::{CommandEnd, measure_command, run_command};
 pub use run::{Orders, host_words, run};
 pub use schedule::{Isolate, Repetition, Rules};

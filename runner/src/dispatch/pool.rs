@@ -290,8 +290,9 @@ impl<'a> Pool<'a> {
         sender: &SyncSender<Told>,
     ) {
         match ended {
-            Ok(Ended::Completed) => {}
-            Ok(Ended::MachineLost { useful: true, .. }) => self.shared().useless = 0,
+            Ok(Ended::Completed | Ended::MachineLost { useful: true, .. }) => {
+                self.shared().useless = 0;
+            }
             Ok(Ended::MachineLost {
                 useful: false,
                 reason,

@@ -23,6 +23,7 @@ pub enum Interrupt {
 pub struct Cancel {
     reader: UnixStream,
     writer: UnixStream,
+    given_up: AtomicBool,
     any: Arc<AtomicBool>,
     interrupted: Arc<AtomicBool>,
     terminated: Arc<AtomicBool>,
@@ -51,6 +52,7 @@ impl Cancel {
         Ok(Self {
             reader,
             writer,
+            given_up: AtomicBool::new(false),
             any,
             interrupted,
             terminated,
@@ -67,8 +69,10 @@ impl Cancel {
 
     /// Makes that descriptor readable without a signal: everything that goes on is to be given up.
     pub fn give_up(&self) {
-        // A socket that is full is readable already.
-        let _ = (&self.writer).write(&[0]);
+        // Once is enough: nobody reads it, and a socket that is full would be waited for.
+        if !self.given_up.swap(true, Ordering::SeqCst) {
+            let _ = (&self.writer).write(&[0]);
+        }
     }
 
     /// True once a signal has come, for code that asks now and then.
@@ -87,5 +91,22 @@ impl Cancel {
         } else {
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn giving_up_can_be_said_any_number_of_times() {
+        let cancel = Cancel::install().expect("signals");
+        for _ in 0..10_000 {
+            cancel.give_up();
+        }
+        assert_eq!(cancel.interrupt(), None);
+        let mut byte = [0; 2];
+        let mut fd = cancel.fd().expect("a descriptor");
+        assert_eq!(std::io::Read::read(&mut fd, &mut byte).expect("there"), 1);
     }
 }

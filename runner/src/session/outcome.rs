@@ -39,6 +39,13 @@ impl Session<'_> {
             last_words: &last_words,
             seen: &self.seen,
         });
+        let judged = match test.intended {
+            None => judged,
+            Some(intention) => {
+                let said = self.console.tail();
+                triage::intended(intention, judged, end, self.seen.panicked, &said)
+            }
+        };
         let expected = test.known_failure.as_deref();
         let verdict = match expected {
             Some(why) => triage::known_failure(judged, why),

@@ -1,5 +1,9 @@
 //! From evidence to outcome. The only place where that is decided; everything here is pure.
 
+mod intended;
+
+pub use intended::intended;
+
 use super::{klog::Findings, look::Seen};
 use crate::machine::StopReason;
 use std::time::Duration;

@@ -4,7 +4,7 @@
 
 use super::{MANIFEST, SuiteError};
 use crate::{
-    Need, OutputFormat, Program, Test, TestId,
+    Intended, Need, OutputFormat, Program, Test, TestId,
     spec::stem,
     toml_file::{self, FileError},
 };
@@ -60,6 +60,7 @@ struct RawTest {
     parser: Parser,
     #[serde(default)]
     needs: Vec<Need>,
+    intended: Option<Intended>,
 }
 
 #[derive(Deserialize)]
@@ -149,6 +150,7 @@ impl Manifest {
                 env: env.collect::<Vec<(OsString, OsString)>>(),
                 timeout: (timeout > 0).then(|| Duration::from_secs(timeout)),
                 needs: raw.needs,
+                intended: raw.intended,
                 ..Test::new(
                     TestId::grouped(MANIFEST, &name, raw.name.get_ref()),
                     Program::Exec(words),

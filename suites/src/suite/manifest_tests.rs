@@ -48,6 +48,25 @@ fn every_key_becomes_part_of_the_test() {
 }
 
 #[test]
+fn an_end_of_the_machine_may_be_meant() {
+    let intended = |key: &str| {
+        let text = format!("[[test]]\nname = \"x\"\ncommand = \"x\"\n{key}\n");
+        parse(&text).map(|manifest| manifest.tests[0].intended)
+    };
+    for (key, meant) in [
+        ("", None),
+        ("intended = \"reboot\"", Some(Intended::Reboot)),
+        ("intended = \"power-off\"", Some(Intended::PowerOff)),
+        ("intended = \"panic\"", Some(Intended::Panic)),
+        ("intended = \"kexec\"", Some(Intended::Kexec)),
+    ] {
+        assert_eq!(intended(key).expect(key), meant);
+    }
+    let error = intended("intended = \"crash\"").expect_err("no such end");
+    assert!(format!("{error:?}").contains("power-off"), "{error:?}");
+}
+
+#[test]
 fn a_name_of_its_own_replaces_the_files() {
     let manifest = parse("name = \"network\"\n[[test]]\nname = \"a\"\ncommand = \"true\"\n");
     let manifest = manifest.expect("a manifest");

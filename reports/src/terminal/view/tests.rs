@@ -163,4 +163,8 @@ fn a_run_that_somebody_else_tells_of_shows_its_beginning_or_nothing() {
         assert!(whole.contains(word) && !beginning.contains(word), "{word}");
     }
     assert_eq!(only(Show::Nothing), "");
+    let outline = only(Show::Outline);
+    assert!(outline.starts_with(&beginning), "{outline}");
+    assert!(outline.contains("Summary") && outline.contains("exit status 1"));
+    assert!(!outline.contains("PASS"), "{outline}");
 }

@@ -52,6 +52,10 @@ fn tests(names: &[&str]) -> Vec<Test> {
 }
 
 fn run_on(engine: &Scripted, rules: Rules, names: &[&str]) -> Left {
+    run_tests(engine, rules, &tests(names))
+}
+
+fn run_tests(engine: &Scripted, rules: Rules, tests: &[Test]) -> Left {
     let dir = tempfile::tempdir().expect("temporary directory");
     let cancel = Cancel::install().expect("signals");
     let mut settings = fake::settings(dir.path(), cancel.fd().expect("a descriptor"));
@@ -61,7 +65,6 @@ fn run_on(engine: &Scripted, rules: Rules, names: &[&str]) -> Left {
         ..TerminalOptions::default()
     };
     let mut reports = Reports::create(dir.path(), quiet).expect("made");
-    let tests = tests(names);
     reports
         .emit(Event::RunStarted(Box::new(reports::RunInfo {
             version: "1".into(),
@@ -91,7 +94,7 @@ fn run_on(engine: &Scripted, rules: Rules, names: &[&str]) -> Left {
             flaky_is_bad: rules.repetition.times > 1,
         },
     };
-    let exit = run(engine, &settings, &tests, &mut reports, &cancel, &orders).expect("reported");
+    let exit = run(engine, &settings, tests, &mut reports, &cancel, &orders).expect("reported");
     let records = journal::read(&dir.path().join(journal::JOURNAL)).expect("readable");
     let summary = reports.summary().clone();
     assert_eq!(Summary::of(&records), summary);
@@ -313,6 +316,32 @@ fn what_passes_when_it_is_run_again_is_flaky() {
     assert_eq!(left.exit, Exit::Bad);
     assert_eq!(left.summary.in_order()[0].attempts.len(), 3);
     assert!(left.message(0).starts_with("3 of 3 attempts failed: "));
+}
+
+#[test]
+fn a_machine_that_ends_as_it_was_to_is_replaced_and_no_failure() {
+    let engine = Scripted::all(|_, mut guest| {
+        guest.ready();
+        while let Some(run) = guest.next_test() {
+            if run.label.ends_with("off") {
+                return guest.gone(StopReason::PowerOff);
+            }
+            guest.exit(run.test, 0);
+        }
+    });
+    let mut tests = tests(&["off", "a"]);
+    let left = run_tests(&engine, RULES, &tests);
+    assert_eq!(left.outcomes(), [Outcome::Fail, Outcome::Pass]);
+    tests[0].intended = Some(suites::Intended::PowerOff);
+    let left = run_tests(&engine, RULES, &tests);
+    assert_eq!(left.outcomes(), [Outcome::Pass, Outcome::Pass]);
+    assert_eq!(left.summary.machines.len(), 2);
+    tests[1].intended = Some(suites::Intended::Reboot);
+    let left = run_tests(&engine, RULES, &tests);
+    assert_eq!(
+        left.message(1),
+        "the test ended and was to restart the machine"
+    );
 }
 
 #[test]
