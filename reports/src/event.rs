@@ -1,6 +1,7 @@
 //! What can happen in a run.
 
 use serde::{Deserialize, Serialize};
+use splats::Splat;
 use suites::{Outcome, TestId};
 
 /// A line of `events.jsonl`: an event and when it happened.
@@ -47,6 +48,13 @@ pub enum Event {
     },
     /// A test has its outcome. Also comes, without a start, for tests that never ran.
     TestFinished(Box<TestResult>),
+    /// The kernel reported errors while no test ran: while a machine booted, between tests, or after the last one.
+    SplatsOutside {
+        /// The machine.
+        machine: u32,
+        /// What it reported, of severity warning and above.
+        splats: Vec<Splat>,
+    },
     /// A machine is gone.
     MachineEnded {
         /// Its number.
@@ -156,6 +164,19 @@ pub struct TestResult {
     /// Files it left in `$RUNNER_ARTIFACTS`, paths relative to the output directory.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub artifacts: Vec<String>,
+    /// What the kernel reported while it ran.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub splats: Vec<TestSplat>,
+}
+
+/// A splat that came while a test ran. Its lines are those of the test's kernel log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestSplat {
+    /// What the kernel reported.
+    #[serde(flatten)]
+    pub splat: Splat,
+    /// Whether it is held against the test: it is no remark, and neither the test nor the run allows it.
+    pub counts: bool,
 }
 
 impl TestResult {
@@ -174,6 +195,7 @@ impl TestResult {
             stderr: None,
             kernel_log: None,
             artifacts: vec![],
+            splats: vec![],
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod journal;
 pub mod json;
 pub mod junit;
 mod sink;
+mod splats;
 mod summary;
 mod terminal;
 #[cfg(test)]
@@ -21,8 +22,8 @@ mod text;
 
 pub use counts::Counts;
 pub use error::ReportError;
-pub use event::{Event, OutputRef, Record, RunInfo, SubtestResult, TestResult};
+pub use event::{Event, OutputRef, Record, RunInfo, SubtestResult, TestResult, TestSplat};
 pub use journal::Journal;
 pub use sink::{Reports, render};
-pub use summary::{Finished, Machine, Running, Summary};
+pub use summary::{Finished, Machine, OutsideSplat, Running, Summary};
 pub use terminal::{Show, Stream, Terminal, TerminalOptions};

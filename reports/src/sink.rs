@@ -115,6 +115,7 @@ impl Reports {
             | Event::MachineStarted { .. }
             | Event::MachineReady { .. }
             | Event::TestStarted { .. }
+            | Event::SplatsOutside { .. }
             | Event::MachineEnded { .. } => false,
         }
     }

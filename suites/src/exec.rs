@@ -1,6 +1,6 @@
 //! Any command as a test.
 
-use crate::{OutputFormat, Program, Test, TestId};
+use crate::{OutputFormat, Program, SplatPolicy, Test, TestId};
 use std::{ffi::OsString, time::Duration};
 
 /// Name of the suite.
@@ -33,7 +33,7 @@ pub(crate) fn test(words: &[String]) -> Test {
         env: Vec::new(),
         timeout: Some(TIMEOUT),
         format: OutputFormat::Auto,
-        expects_splats: false,
+        splats: SplatPolicy::default(),
         unavailable: None,
     }
 }

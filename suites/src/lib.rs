@@ -13,6 +13,7 @@ mod outcome;
 mod select;
 mod smoke;
 mod spec;
+mod splats;
 mod test;
 
 pub use filter::Pattern;
@@ -21,4 +22,5 @@ pub use outcome::Outcome;
 pub use select::{Kselftest, SelectError, Selected, Selection, Sources};
 pub use smoke::{SMOKE_CHECKS, SmokeCheck};
 pub use spec::{Skip, Spec, SpecError};
+pub use splats::SplatPolicy;
 pub use test::{OutputFormat, Program, Test};

@@ -1,6 +1,6 @@
 //! The checks built into the guest's init: they need no source tree, no compiler and no program in the guest.
 
-use crate::{OutputFormat, Program, Test, TestId};
+use crate::{OutputFormat, Program, SplatPolicy, Test, TestId};
 use std::time::Duration;
 
 /// Name of the suite.
@@ -59,7 +59,7 @@ pub(crate) fn tests() -> impl Iterator<Item = Test> {
         env: Vec::new(),
         timeout: Some(TIMEOUT),
         format: OutputFormat::Auto,
-        expects_splats: false,
+        splats: SplatPolicy::default(),
         unavailable: None,
     })
 }

@@ -1,6 +1,6 @@
 //! One test, ready to be run.
 
-use crate::TestId;
+use crate::{SplatPolicy, TestId};
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// A test that a selection gave: everything a machine needs to run it and a judge to read it.
@@ -18,8 +18,8 @@ pub struct Test {
     pub timeout: Option<Duration>,
     /// How to read its output.
     pub format: OutputFormat,
-    /// Whether it makes the kernel report errors on purpose, so that those are no failure.
-    pub expects_splats: bool,
+    /// Which reports of errors by the kernel are no failure of it, and which must come.
+    pub splats: SplatPolicy,
     /// Why it cannot be run although it was selected, such as a program that was not built; it is then a harness error.
     pub unavailable: Option<String>,
 }

@@ -114,6 +114,14 @@ pub(super) fn summary(style: Style, summary: &Summary, run_dir: &Path) -> Vec<St
     }
 
     let mut lines = vec!["-".repeat(60), totals];
+    let (splats, distinct) = summary.splats();
+    if splats > 0 {
+        let s = if splats == 1 { "" } else { "s" };
+        lines.push(format!(
+            "{} the kernel reported {splats} splat{s} in tests, {distinct} distinct",
+            label(style, Color::Red, "Splats")
+        ));
+    }
     let ran = summary.results.iter();
     let wrong = ran.filter(|r| !r.outcome.is_good() && r.outcome != Outcome::NotRun);
     lines.extend(wrong.map(|r| result(style, r)));

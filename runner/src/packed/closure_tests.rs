@@ -1,5 +1,5 @@
 use super::*;
-use suites::{OutputFormat, TestId};
+use suites::{OutputFormat, SplatPolicy, TestId};
 
 fn test(words: &[&str], cwd: Option<&Path>) -> Test {
     Test {
@@ -13,7 +13,7 @@ fn test(words: &[&str], cwd: Option<&Path>) -> Test {
         env: Vec::new(),
         timeout: None,
         format: OutputFormat::ExitStatus,
-        expects_splats: false,
+        splats: SplatPolicy::default(),
         unavailable: None,
     }
 }

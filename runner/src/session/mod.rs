@@ -3,6 +3,7 @@
 mod console;
 mod driver;
 mod files;
+mod findings;
 mod intake;
 mod klog;
 mod link;
@@ -10,8 +11,8 @@ mod look;
 mod measure;
 mod outcome;
 mod pass_on;
+mod reported;
 mod settings;
-mod splat;
 mod stall;
 mod start;
 mod state;

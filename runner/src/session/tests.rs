@@ -19,7 +19,7 @@ use std::{
     sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
-use suites::{OutputFormat, Program, Test, TestId};
+use suites::{OutputFormat, Program, SplatPolicy, Test, TestId};
 use vmm_core::control::{KernelLog, Registers};
 use wire::{Decoder, GuestMessage, HostMessage};
 
@@ -270,6 +270,8 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
         fail_fast: false,
         measured: true,
         run_dir: dir.path().into(),
+        allowed_splats: vec![],
+        debug_info: None,
         symbols: None,
         cancel,
     };
@@ -290,7 +292,7 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
         env: vec![],
         timeout: None,
         format: OutputFormat::Auto,
-        expects_splats: false,
+        splats: SplatPolicy::default(),
         unavailable: None,
     }];
     let mut queue = VecDeque::from([0]);

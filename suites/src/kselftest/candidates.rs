@@ -3,7 +3,7 @@
 use super::{
     Build, Built, Extent, FailedCollection, Guest, InstallError, Installed, Progress, Tree,
 };
-use crate::{OutputFormat, Program, Test, TestId, spec::KSELFTEST};
+use crate::{OutputFormat, Program, SplatPolicy, Test, TestId, spec::KSELFTEST};
 use std::{
     fs::File,
     path::{Path, PathBuf},
@@ -124,7 +124,7 @@ fn build_test(failed: &FailedCollection) -> Test {
         env: Vec::new(),
         timeout: None,
         format: OutputFormat::Kselftest,
-        expects_splats: false,
+        splats: SplatPolicy::default(),
         unavailable: Some(failed.to_string()),
     }
 }
