@@ -5,6 +5,7 @@ use crate::{
     debug::{self, Paging},
     kvm::{KvmError, Vcpus},
     memory::GuestRam,
+    x86::control::CR0_PG,
 };
 
 /// Registers, stacks and the kernel log. The vCPUs must be paused or ended.
@@ -43,5 +44,5 @@ pub(crate) fn inspect(vcpus: &Vcpus, ram: &GuestRam) -> Result<Inspection, KvmEr
 
 /// CR0.PG (Intel SDM volume 3, 2.5).
 fn is_on(paging: &Paging) -> bool {
-    paging.cr0 & (1 << 31) != 0
+    paging.cr0 & CR0_PG != 0
 }

@@ -21,6 +21,7 @@ mod machine;
 pub mod memory;
 mod owner;
 mod stats;
+mod sync;
 pub mod virtio;
 pub mod worker;
 pub mod x86;

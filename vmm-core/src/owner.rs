@@ -1,14 +1,12 @@
 //! Our end of the control socket.
 
 use crate::control::{Event, MAX_LINE, Mark, Request};
-use rustix::{
-    net::{RecvFlags, recv},
-    time::{ClockId, clock_gettime},
-};
+use crate::sync::{lock, now_nanos};
+use rustix::net::{RecvFlags, recv};
 use std::{
     io::{self, Write},
     os::unix::net::UnixStream,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 /// Where events go; clones share it. From any thread.
@@ -25,7 +23,7 @@ impl Events {
     pub(crate) fn send(&self, event: &Event) {
         let mut line = serde_json::to_vec(event).expect("events are plain data");
         line.push(b'\n');
-        let mut socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut socket = lock(&self.0);
         let _ = socket.write_all(&line);
     }
 
@@ -36,14 +34,6 @@ impl Events {
             nanos: now_nanos(),
         });
     }
-}
-
-/// `CLOCK_MONOTONIC` in nanoseconds.
-pub(crate) fn now_nanos() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
-    let nanos = u64::try_from(now.tv_nsec).unwrap_or_default();
-    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
 }
 
 /// Requests as they come in.

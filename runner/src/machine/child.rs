@@ -82,16 +82,22 @@ pub struct LastWords {
 }
 
 impl LastWords {
-    /// Of this stream, which is read without waiting from now on.
+    /// Of this stream.
+    #[must_use]
+    pub const fn new(stderr: ChildStderr) -> Self {
+        Self {
+            stderr: Some(stderr),
+            kept: Vec::new(),
+        }
+    }
+
+    /// Has [`LastWords::read`] return at once when there is nothing to read.
     ///
     /// # Errors
     /// When the system refuses that.
-    pub fn new(stderr: ChildStderr) -> io::Result<Self> {
-        rustix::io::ioctl_fionbio(&stderr, true)?;
-        Ok(Self {
-            stderr: Some(stderr),
-            kept: Vec::new(),
-        })
+    pub fn make_nonblocking(&self) -> io::Result<()> {
+        let set = |stderr| rustix::io::ioctl_fionbio(stderr, true);
+        Ok(self.stderr.as_ref().map_or(Ok(()), set)?)
     }
 
     /// Becomes readable when there is more to read.

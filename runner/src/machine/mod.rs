@@ -10,6 +10,7 @@ mod kvm;
 mod nesting;
 pub mod qemu;
 mod spec;
+mod watched;
 
 pub use child::{ChildArgs, run_child};
 pub use choose::{EngineChoice, choose};

@@ -3,12 +3,7 @@
 use super::PhysicalMemory;
 use crate::control::Registers;
 
-/// `CR0.PG`.
-const CR0_PG: u64 = 1 << 31;
-/// `CR4.LA57`: five levels.
-const CR4_LA57: u64 = 1 << 12;
-/// `EFER.LMA`: 64-bit mode is active.
-const EFER_LMA: u64 = 1 << 10;
+use crate::x86::control::{CR0_PG, CR4_LA57, EFER_LMA};
 
 /// An entry is in use.
 const PRESENT: u64 = 1;

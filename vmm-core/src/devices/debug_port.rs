@@ -5,8 +5,8 @@
 //! mark counts the first time only, so that what is reported is bounded. A mark is a measurement and never decides
 //! anything.
 
+use crate::sync::now_nanos;
 use crate::{bus::BusDevice, control::Mark};
-use rustix::time::{ClockId, clock_gettime};
 use std::sync::{
     Arc,
     atomic::{AtomicU8, Ordering},
@@ -107,15 +107,9 @@ impl BusDevice for DebugPort {
         };
         let bit = 1 << (u8::from(mark) - INIT);
         if self.reported.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
-            (self.report)(mark.into(), monotonic_nanos());
+            (self.report)(mark.into(), now_nanos());
         }
     }
-}
-
-fn monotonic_nanos() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    u64::try_from(i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec))
-        .expect("the clock counts up from the start of the host, for centuries")
 }
 
 #[cfg(test)]
@@ -130,7 +124,7 @@ mod tests {
         let port = DebugPort::new(Arc::new(move |mark, nanos| {
             into.lock().expect("held by nobody").push((mark, nanos));
         }));
-        let before = monotonic_nanos();
+        let before = now_nanos();
         for code in (0..=0xff).chain(0..=0xff) {
             port.write(0, &[code]);
         }
@@ -142,7 +136,7 @@ mod tests {
         );
         assert!(
             seen.iter()
-                .all(|(_, nanos)| (before..=monotonic_nanos()).contains(nanos))
+                .all(|(_, nanos)| (before..=now_nanos()).contains(nanos))
         );
     }
 

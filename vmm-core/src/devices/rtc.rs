@@ -8,8 +8,9 @@
 
 use super::access::offsets;
 use crate::bus::BusDevice;
+use crate::sync::lock;
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -90,7 +91,7 @@ impl Rtc {
 
 impl BusDevice for Rtc {
     fn read(&self, offset: u64, data: &mut [u8]) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = lock(&self.state);
         for (port, value) in offsets(offset).zip(data) {
             *value = match port {
                 DATA => state.register((self.clock)()),
@@ -100,7 +101,7 @@ impl BusDevice for Rtc {
     }
 
     fn write(&self, offset: u64, data: &[u8]) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         for (port, &value) in offsets(offset).zip(data) {
             match port {
                 // Bit 7 masks NMIs on a PC.

@@ -1,6 +1,7 @@
 //! KVM's side of [`crate::irq`]: irqfd, ioeventfd, the routing table.
 
 use crate::irq::{Doorbell, InterruptController, LevelLine, MsiVector};
+use crate::sync::lock;
 use kvm_bindings::{
     KVM_IRQ_ROUTING_IRQCHIP, KVM_IRQ_ROUTING_MSI, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER,
     KVM_IRQCHIP_PIC_SLAVE, KvmIrqRouting, kvm_irq_routing_entry,
@@ -10,7 +11,7 @@ use kvm_ioctls::{Error as Errno, IoEventAddress, NoDatamatch, VmFd};
 use std::{
     collections::BTreeMap,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 
@@ -185,8 +186,4 @@ impl Drop for Message {
             let _ = self.shared.update(&messages);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,6 +5,7 @@
 )]
 
 use super::{exit_name, kick};
+use crate::sync::lock;
 use crate::{bus::Bus, stats::Cause};
 use kvm_bindings::{
     KVM_INTERNAL_ERROR_EMULATION, KVM_SYSTEM_EVENT_RESET, KVM_SYSTEM_EVENT_SHUTDOWN,
@@ -12,7 +13,7 @@ use kvm_bindings::{
 use kvm_ioctls::{VcpuExit, VcpuFd};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 /// The two address spaces of the guest.
@@ -166,7 +167,7 @@ impl Vcpu {
         let Some(turn) = &self.buses.coalesced else {
             return;
         };
-        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = lock(turn);
         while let Ok(Some(write)) = self.fd.coalesced_mmio_read() {
             let len = (write.len as usize).min(write.data.len());
             // SAFETY: both members are the same integer.

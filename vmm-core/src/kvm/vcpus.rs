@@ -15,6 +15,7 @@ use super::{
     vm::{KvmError, call},
 };
 use crate::control::{Registers, VcpuState};
+use crate::sync::lock;
 use kvm_bindings::{KVM_MP_STATE_RUNNABLE, kvm_guest_debug};
 use rustix::process::Pid;
 use std::{
@@ -286,10 +287,6 @@ fn schedule_times(thread: Pid) -> (u64, u64) {
         numbers.next().unwrap_or_default(),
         numbers.next().unwrap_or_default(),
     )
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

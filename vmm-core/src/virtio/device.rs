@@ -67,6 +67,17 @@ pub struct Activation {
     pub notifier: Arc<dyn Notifier>,
 }
 
+impl Activation {
+    /// The queue of a device that has one.
+    ///
+    /// # Errors
+    /// [`ActivateError::MissingQueue`].
+    pub fn only_queue(&mut self, device: &'static str) -> Result<DeviceQueue, ActivateError> {
+        let missing = ActivateError::MissingQueue { device, queue: 0 };
+        self.queues.pop().ok_or(missing)
+    }
+}
+
 /// One enabled queue.
 pub struct DeviceQueue {
     /// Its number in the device.

@@ -4,6 +4,7 @@ pub mod console;
 pub mod device;
 pub mod iov;
 pub mod p9;
+mod queue_thread;
 pub mod ring;
 pub mod rng;
 #[cfg(test)]

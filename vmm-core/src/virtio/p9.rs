@@ -17,8 +17,9 @@ mod tests;
 use super::{
     device::{ActivateError, Activation, DeviceQueue, VirtioDevice},
     iov::Iov,
+    queue_thread::QueueThread,
 };
-use crate::worker::{Stop, Worker};
+use crate::worker::Stop;
 use ninep::{Reply, Server};
 use std::{sync::Arc, thread};
 use virtio_bindings::virtio_ids::VIRTIO_ID_9P;
@@ -66,7 +67,7 @@ pub struct P9 {
     config: Vec<u8>,
     server: Arc<dyn Serve>,
     workers: usize,
-    worker: Option<Worker<DeviceQueue>>,
+    thread: QueueThread,
 }
 
 impl P9 {
@@ -86,7 +87,7 @@ impl P9 {
             config,
             server,
             workers: thread::available_parallelism().map_or(1, |cpus| cpus.get().min(MAX_WORKERS)),
-            worker: None,
+            thread: QueueThread::default(),
         })
     }
 }
@@ -116,35 +117,16 @@ impl VirtioDevice for P9 {
         }
     }
 
-    fn activate(&mut self, activation: Activation) -> Result<(), ActivateError> {
-        let Activation {
-            ram,
-            queues,
-            notifier,
-            ..
-        } = activation;
-        let missing = ActivateError::MissingQueue {
-            device: NAME,
-            queue: 0,
-        };
-        let queue = queues.into_iter().next().ok_or(missing)?;
+    fn activate(&mut self, mut activation: Activation) -> Result<(), ActivateError> {
+        let queue = activation.only_queue(NAME)?;
+        let Activation { ram, notifier, .. } = activation;
         let (server, workers) = (self.server.clone(), self.workers);
         let body = move |stop: Stop| pool::run(&stop, &ram, queue, notifier, &*server, workers);
-        let worker = Worker::spawn(NAME, body).map_err(|source| ActivateError::Host {
-            device: NAME,
-            action: "start a thread",
-            source,
-        })?;
-        self.worker = Some(worker);
-        Ok(())
+        self.thread.start(NAME, body)
     }
 
     fn deactivate(&mut self) -> Vec<DeviceQueue> {
-        self.worker
-            .take()
-            .and_then(Worker::stop)
-            .into_iter()
-            .collect()
+        self.thread.stop()
     }
 
     fn reset(&mut self) {

@@ -6,9 +6,10 @@
 use super::{
     device::{ActivateError, Activation, DeviceQueue, VirtioDevice},
     iov::Chain,
+    queue_thread::QueueThread,
     ring::Ring,
 };
-use crate::worker::{Stop, Worker};
+use crate::worker::Stop;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     rand::{GetRandomFlags, getrandom},
@@ -25,7 +26,7 @@ const NAME: &str = "rng";
 /// A source of entropy.
 #[derive(Default)]
 pub struct Rng {
-    worker: Option<Worker<DeviceQueue>>,
+    thread: QueueThread,
 }
 
 impl Rng {
@@ -51,38 +52,19 @@ impl VirtioDevice for Rng {
 
     fn read_config(&self, _offset: u64, _data: &mut [u8]) {}
 
-    fn activate(&mut self, activation: Activation) -> Result<(), ActivateError> {
-        let missing = ActivateError::MissingQueue {
-            device: NAME,
-            queue: 0,
-        };
-        let Activation {
-            ram,
-            queues,
-            notifier,
-            ..
-        } = activation;
-        let queue = queues.into_iter().next().ok_or(missing)?;
+    fn activate(&mut self, mut activation: Activation) -> Result<(), ActivateError> {
+        let queue = activation.only_queue(NAME)?;
+        let Activation { ram, notifier, .. } = activation;
         let body = move |stop: Stop| {
             let mut ring = Ring::new(ram.memory(), queue, notifier);
             run(&mut ring, &stop);
             ring.into_queue()
         };
-        let worker = Worker::spawn(NAME, body).map_err(|source| ActivateError::Host {
-            device: NAME,
-            action: "start a thread",
-            source,
-        })?;
-        self.worker = Some(worker);
-        Ok(())
+        self.thread.start(NAME, body)
     }
 
     fn deactivate(&mut self) -> Vec<DeviceQueue> {
-        self.worker
-            .take()
-            .and_then(Worker::stop)
-            .into_iter()
-            .collect()
+        self.thread.stop()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is particular to x86: registers, CPUID, MSRs.
 
+pub(crate) mod control;
 pub mod cpuid;
 pub mod msrs;
 mod paging;

@@ -4,7 +4,10 @@
 //! `arch-x86/hvm/start_info.h` for PVH. All three want flat segments, interrupts off, and the address of what the
 //! kernel is told in a register.
 
-use super::{paging, segments};
+use super::{
+    control::{CR0_ET, CR0_PE, CR0_PG, CR4_PAE, EFER_LMA, EFER_LME, RFLAGS},
+    paging, segments,
+};
 use crate::{
     boot::{Entry, Loaded},
     layout::{BOOT_STACK, GDT},
@@ -14,15 +17,6 @@ use kvm_bindings::{kvm_dtable, kvm_fpu, kvm_regs, kvm_sregs};
 use kvm_ioctls::VcpuFd;
 use vm_memory::{Bytes, GuestAddress};
 
-// Intel SDM volume 3, sections 2.5 "Control Registers" and 2.2.1 "Extended Feature Enable Register".
-const CR0_PE: u64 = 1 << 0;
-const CR0_ET: u64 = 1 << 4;
-const CR0_PG: u64 = 1 << 31;
-const CR4_PAE: u64 = 1 << 5;
-const EFER_LME: u64 = 1 << 8;
-const EFER_LMA: u64 = 1 << 10;
-/// Interrupts off; bit 1 is always set.
-const RFLAGS: u64 = 1 << 1;
 /// All exceptions masked, as after `FNINIT` and at reset.
 const FPU_CONTROL: u16 = 0x37f;
 const MXCSR: u32 = 0x1f80;

@@ -5,26 +5,19 @@ use super::{
     process::CANNOT_BUILD,
 };
 use crate::machine::{
-    self, Machine, Sight, StopReason,
-    child::{LastWords, how_it_ended},
+    self, Machine, Sight, StopReason, child::how_it_ended, watched::WatchedProcess,
 };
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::{
     io,
-    os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::net::UnixStream,
-    },
+    os::{fd::BorrowedFd, unix::net::UnixStream},
     process::{Child, ExitStatus},
 };
 use vmm_core::control::{self, Event, Request};
 
 /// A machine and the process that it is.
 pub struct KvmMachine {
-    child: Child,
-    pidfd: OwnedFd,
+    process: WatchedProcess,
     control: Control,
-    last_words: LastWords,
     sights: Vec<Sight>,
     gone: Option<StopReason>,
 }
@@ -34,26 +27,13 @@ impl KvmMachine {
     ///
     /// # Errors
     /// When the system refuses what it takes to watch.
-    pub fn watch(mut child: Child, control: UnixStream) -> io::Result<Self> {
-        let stderr = child.stderr.take().expect("it is piped");
-        let pieces = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
-            .map_err(io::Error::from)
-            .and_then(|pidfd| Ok((pidfd, Control::new(control)?, LastWords::new(stderr)?)));
-        match pieces {
-            Ok((pidfd, control, last_words)) => Ok(Self {
-                child,
-                pidfd,
-                control,
-                last_words,
-                sights: Vec::new(),
-                gone: None,
-            }),
-            Err(error) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                Err(error)
-            }
-        }
+    pub fn watch(child: Child, control: UnixStream) -> io::Result<Self> {
+        Ok(Self {
+            process: WatchedProcess::new(child)?,
+            control: Control::new(control)?,
+            sights: Vec::new(),
+            gone: None,
+        })
     }
 
     /// Takes an event; returns why the machine is gone, if it says so.
@@ -84,7 +64,7 @@ impl KvmMachine {
     }
 
     fn died(&self, status: ExitStatus) -> StopReason {
-        let words = self.last_words.text(&[]);
+        let words = self.process.last_words.text(&[]);
         StopReason::EngineDied(
             if status.code() == Some(CANNOT_BUILD.into()) && !words.is_empty() {
                 words
@@ -109,10 +89,7 @@ fn reason(reason: control::StopReason) -> StopReason {
 
 impl Machine for KvmMachine {
     fn poll_fds(&self) -> Vec<BorrowedFd<'_>> {
-        let mut fds = vec![self.pidfd.as_fd()];
-        fds.extend(self.control.fd());
-        fds.extend(self.last_words.fd());
-        fds
+        self.process.fds().chain(self.control.fd()).collect()
     }
 
     /// The machine is gone as soon as the monitor says so: everything its ports had to say has left it by then.
@@ -120,9 +97,7 @@ impl Machine for KvmMachine {
         if self.gone.is_some() {
             return Ok(self.gone.clone());
         }
-        // The status is taken first: what the process said before it ended is then all there to be read.
-        let status = self.child.try_wait()?;
-        self.last_words.read();
+        let status = self.process.ended()?;
         for heard in self.control.hear()? {
             let gone = match heard {
                 Heard::Event(event) => self.event(*event),
@@ -150,7 +125,7 @@ impl Machine for KvmMachine {
     }
 
     fn process_id(&self) -> Option<u32> {
-        Some(self.child.id())
+        Some(self.process.id())
     }
 
     fn can_inspect(&self) -> bool {
@@ -167,15 +142,7 @@ impl Machine for KvmMachine {
     }
 
     fn kill(&mut self) {
-        // Fails only when the process is gone already, which is what is wanted.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for KvmMachine {
-    fn drop(&mut self) {
-        self.kill();
+        self.process.kill();
     }
 }
 

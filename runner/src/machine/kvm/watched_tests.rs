@@ -2,6 +2,7 @@
 
 use super::*;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::os::fd::OwnedFd;
 use std::{
     io::{BufRead, BufReader, Write},
     process::{Command, Stdio},
@@ -161,7 +162,7 @@ fn a_monitor_that_talks_nonsense_is_killed() {
         matches!(&reason, StopReason::EngineDied(words) if words.starts_with("the machine monitor sent no event")),
         "{reason:?}"
     );
-    assert!(machine.child.try_wait().expect("waited").is_some());
+    assert!(machine.process.ended().expect("waited").is_some());
 }
 
 #[test]
@@ -169,5 +170,5 @@ fn a_killed_machine_is_gone() {
     let (mut machine, _monitor) = machine("exec sleep 1000");
     machine.kill();
     machine.kill();
-    assert!(machine.child.try_wait().expect("waited").is_some());
+    assert!(machine.process.ended().expect("waited").is_some());
 }

@@ -7,19 +7,19 @@ use super::{
 use crate::machine::{
     Accelerator, Boots, Control, Engine, HostPorts, LaunchError, Launched, Machine, MachineSpec,
     StopReason, VmlinuxEntry,
-    child::{LastWords, bound_command, how_it_ended},
+    child::{bound_command, how_it_ended},
+    watched::WatchedProcess,
 };
 use command_fds::{CommandFdExt, FdMapping};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::json;
 use std::{
     io::{self, Write},
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, BorrowedFd},
         unix::net::UnixStream,
     },
     path::PathBuf,
-    process::{Child, ChildStderr, Stdio},
+    process::{Child, Stdio},
 };
 
 /// The QEMU engine.
@@ -117,12 +117,11 @@ impl Engine for Qemu {
         command
             .fd_mappings(mappings)
             .map_err(|e| host("pass descriptors to a machine")(io::Error::other(e)))?;
-        let mut child = command.spawn().map_err(host(&format!("start {program}")))?;
+        let child = command.spawn().map_err(host(&format!("start {program}")))?;
         // The command holds the machine's ends of the sockets: a dead machine must show as closed ports.
         drop(command);
-        let stderr = child.stderr.take().expect("piped above");
-        let machine = QemuMachine::watch(child, stderr, Qmp::new(qmp), &console)
-            .map_err(host("watch a machine"))?;
+        let machine =
+            QemuMachine::watch(child, Qmp::new(qmp), &console).map_err(host("watch a machine"))?;
         Ok(Launched {
             machine: Box::new(machine),
             ports: HostPorts {
@@ -135,39 +134,19 @@ impl Engine for Qemu {
 }
 
 struct QemuMachine {
-    child: Child,
-    pidfd: OwnedFd,
+    process: WatchedProcess,
     qmp: Qmp,
     console: UnixStream,
-    last_words: LastWords,
     announced: Option<StopReason>,
     gone: Option<StopReason>,
 }
 
 impl QemuMachine {
-    fn watch(
-        mut child: Child,
-        stderr: ChildStderr,
-        qmp: Qmp,
-        console: &UnixStream,
-    ) -> io::Result<Self> {
-        let pieces = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
-            .map_err(io::Error::from)
-            .and_then(|pidfd| Ok((pidfd, console.try_clone()?, LastWords::new(stderr)?)));
-        let (pidfd, console, last_words) = match pieces {
-            Ok(pieces) => pieces,
-            Err(error) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(error);
-            }
-        };
+    fn watch(child: Child, qmp: Qmp, console: &UnixStream) -> io::Result<Self> {
         Ok(Self {
-            child,
-            pidfd,
+            process: WatchedProcess::new(child)?,
             qmp,
-            console,
-            last_words,
+            console: console.try_clone()?,
             announced: None,
             gone: None,
         })
@@ -175,26 +154,22 @@ impl QemuMachine {
 
     /// QEMU's last words, one line, without the noise it prints on every start.
     fn complaint(&self) -> String {
-        self.last_words
+        self.process
+            .last_words
             .text(&["warning: TCG doesn't support requested feature"])
     }
 }
 
 impl Machine for QemuMachine {
     fn poll_fds(&self) -> Vec<BorrowedFd<'_>> {
-        let mut fds = vec![self.pidfd.as_fd()];
-        fds.extend(self.qmp.fd());
-        fds.extend(self.last_words.fd());
-        fds
+        self.process.fds().chain(self.qmp.fd()).collect()
     }
 
     fn process(&mut self) -> io::Result<Option<StopReason>> {
         if self.gone.is_some() {
             return Ok(self.gone.clone());
         }
-        // The status is taken first: what the process said before it ended is then all there to be read.
-        let status = self.child.try_wait()?;
-        self.last_words.read();
+        let status = self.process.ended()?;
         for event in self.qmp.events()? {
             match event {
                 QmpEvent::Shutdown(reason) => {
@@ -208,7 +183,7 @@ impl Machine for QemuMachine {
                 }
                 QmpEvent::Stopped if self.announced.is_none() => {
                     self.kill();
-                    self.last_words.read();
+                    self.process.last_words.read();
                     let complaint = self.complaint();
                     self.gone = Some(StopReason::InternalError(if complaint.is_empty() {
                         "qemu stopped the virtual CPUs".into()
@@ -234,7 +209,7 @@ impl Machine for QemuMachine {
     }
 
     fn process_id(&self) -> Option<u32> {
-        Some(self.child.id())
+        Some(self.process.id())
     }
 
     fn control(&mut self, control: Control) {
@@ -249,14 +224,6 @@ impl Machine for QemuMachine {
     }
 
     fn kill(&mut self) {
-        // Fails only when the process is gone already, which is what is wanted.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for QemuMachine {
-    fn drop(&mut self) {
-        self.kill();
+        self.process.kill();
     }
 }

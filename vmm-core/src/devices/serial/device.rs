@@ -10,6 +10,7 @@ use super::{
     super::access::offsets,
     uart::{REGISTERS, Uart},
 };
+use crate::sync::lock;
 use crate::{
     bus::BusDevice,
     worker::{Stop, Worker},
@@ -23,7 +24,7 @@ use rustix::{
 use std::{
     io,
     os::{fd::OwnedFd, unix::net::UnixStream},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 use vmm_sys_util::eventfd::EventFd;
@@ -82,11 +83,7 @@ impl Serial {
     /// Ends the thread, after what the guest wrote has gone to the host as far as it reads. What the guest writes later
     /// is lost. Dropping the port does the same.
     pub fn stop(&self) {
-        let worker = self
-            .worker
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let worker = lock(&self.worker).take();
         drop(worker);
     }
 }
@@ -127,7 +124,7 @@ impl BusDevice for Serial {
 
 impl Shared {
     fn uart(&self) -> MutexGuard<'_, Uart> {
-        self.uart.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.uart)
     }
 
     fn wake(&self) {

@@ -8,27 +8,19 @@ use super::{
     fault::Fault,
     payload::{self, Payload},
 };
-use crate::kvm::{exit_name, kick};
+use crate::{
+    kvm::{exit_name, kick},
+    x86::control::{
+        CR0_ET, CR0_MP, CR0_NE, CR0_PE, CR0_PG, CR4_OSFXSR, CR4_OSXMMEXCPT, CR4_PAE, EFER_LMA,
+        EFER_LME, RFLAGS,
+    },
+};
 use kvm_bindings::{
     KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, kvm_regs, kvm_segment, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Error as Errno, Kvm, VcpuExit, VcpuFd, VmFd};
 use std::time::{Duration, Instant};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
-
-// Intel SDM volume 3, sections 2.5 "Control Registers" and 2.2.1 "Extended Feature Enable Register".
-const CR0_PE: u64 = 1 << 0;
-const CR0_MP: u64 = 1 << 1;
-const CR0_ET: u64 = 1 << 4;
-const CR0_NE: u64 = 1 << 5;
-const CR0_PG: u64 = 1 << 31;
-const CR4_PAE: u64 = 1 << 5;
-const CR4_OSFXSR: u64 = 1 << 9;
-const CR4_OSXMMEXCPT: u64 = 1 << 10;
-const EFER_LME: u64 = 1 << 8;
-const EFER_LMA: u64 = 1 << 10;
-/// Interrupts off; bit 1 is always set.
-const RFLAGS: u64 = 1 << 1;
 
 /// Three pages below 4 GiB that KVM wants for itself on Intel processors, far from the guest's memory.
 const TSS: usize = 0xfffb_d000;

@@ -9,6 +9,7 @@
 //! are at work the driver is asked not to kick: whoever is done first looks into the ring.
 
 use super::{MAX_REQUEST, Serve};
+use crate::sync::lock;
 use crate::{
     memory::GuestRam,
     virtio::{Chain, DeviceQueue, Notifier, Ring},
@@ -203,6 +204,6 @@ impl<'m> Pool<'m> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<'m>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }

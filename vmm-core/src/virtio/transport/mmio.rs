@@ -9,6 +9,7 @@ use super::{
     doorbells::Doorbells,
     notifier::{Interrupts, Signals},
 };
+use crate::sync::lock;
 use crate::{
     bus::BusDevice,
     irq::{Doorbell, InterruptController},
@@ -18,7 +19,7 @@ use crate::{
 use std::{
     io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -129,7 +130,7 @@ impl MmioTransport {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn read_register(&self, offset: u32) -> u32 {

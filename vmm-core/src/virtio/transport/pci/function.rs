@@ -18,6 +18,7 @@ use super::{
     msix::{self, MsixTable},
     registers,
 };
+use crate::sync::lock;
 use crate::{
     irq::{Doorbell, InterruptController},
     layout::{self, PCI_WINDOW},
@@ -30,7 +31,7 @@ use crate::{
 use std::{
     io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -131,7 +132,7 @@ impl VirtioFunction {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Offset of an access of `len` bytes at guest-physical `address` in the BAR, if it is there.

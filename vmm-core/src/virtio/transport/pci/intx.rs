@@ -1,7 +1,8 @@
 //! An interrupt line that several functions share (PCI Local Bus 3.0, 2.2.6): asserted while one of them does.
 
 use crate::irq::LevelLine;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::sync::lock;
+use std::sync::{Arc, Mutex};
 
 /// One line and who asserts it.
 pub(super) struct SharedLine {
@@ -21,7 +22,7 @@ impl SharedLine {
     /// Has the line follow `due` for the function in `slot` (below 32). The condition is evaluated with the line held, so
     /// the last one to change it and to call this is the one that counts.
     pub(super) fn update(&self, slot: u8, due: impl FnOnce() -> bool) {
-        let mut asserted = self.asserted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asserted = lock(&self.asserted);
         let before = *asserted != 0;
         let bit = 1 << slot;
         *asserted = if due() {

@@ -11,6 +11,7 @@ use super::{
     function::VirtioFunction,
     intx::SharedLine,
 };
+use crate::sync::lock;
 use crate::{
     bus::BusDevice,
     irq::InterruptController,
@@ -90,7 +91,7 @@ impl PciRoot {
 
     /// The line `gsi`, the same for everyone who shares it.
     fn line(&self, gsi: u32, interrupts: &dyn InterruptController) -> Arc<SharedLine> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = lock(&self.lines);
         if let Some((_, line)) = lines.iter().find(|(other, _)| *other == gsi) {
             return line.clone();
         }
