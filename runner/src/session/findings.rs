@@ -1,33 +1,50 @@
 //! What a stretch of the kernel log shows.
 
 use splats::{Class, Scanner, Severity, Splat};
+use std::collections::HashSet;
 
-/// Most splats of one test that are kept whole; a kernel that warns in a loop says the same every time.
+/// Splats of one stretch that are all kept; a kernel that warns in a loop says the same every time.
 const MAX_SPLATS: usize = 100;
+
+/// Most splats kept, those beyond [`MAX_SPLATS`] being of further fingerprints only.
+const MAX_DISTINCT: usize = 1000;
 
 /// What a stretch of the kernel log shows, and whether it is all of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
     /// The splats, by their first lines.
     pub splats: Vec<Splat>,
-    /// Splats beyond those kept.
-    pub left_out: u64,
+    /// Splats like those kept, and only counted.
+    pub repeated: u64,
+    /// Splats unlike those kept for which there was no room.
+    pub crowded_out: u64,
     /// Records that the kernel overwrote before they could be read.
     pub lost: u64,
+    fingerprints: HashSet<String>,
 }
 
 impl Findings {
-    /// What a scanner found in a stretch in which so many records were lost.
-    pub fn of(mut scanner: Scanner, lost: u64) -> Self {
-        let left_out = scanner.end();
-        let mut splats = scanner.finish();
-        let over = splats.len().saturating_sub(MAX_SPLATS);
-        splats.truncate(MAX_SPLATS);
-        Self {
-            splats,
-            left_out: left_out + over as u64,
-            lost,
+    /// Adds splats that came after the others.
+    pub fn add(&mut self, splats: impl IntoIterator<Item = Splat>) {
+        for splat in splats {
+            let is_new = !self.fingerprints.contains(&splat.fingerprint);
+            let kept = self.splats.len();
+            if kept < MAX_SPLATS || (is_new && kept < MAX_DISTINCT) {
+                self.fingerprints.insert(splat.fingerprint.clone());
+                self.splats.push(splat);
+            } else if is_new {
+                self.crowded_out += 1;
+            } else {
+                self.repeated += 1;
+            }
         }
+    }
+
+    /// The same at the end of what a scanner reads.
+    pub fn ended(mut self, scanner: Scanner) -> Self {
+        self.add(scanner.finish());
+        self.splats.sort_by_key(|splat| splat.first_line);
+        self
     }
 
     /// The words by which the kernel gave up, and what it had reported before that.
@@ -62,11 +79,50 @@ impl Findings {
         self.error().is_none()
     }
 
-    /// Adds what was found after it.
+    /// Adds what was found in the stretch behind it.
     pub fn append(&mut self, other: Self) {
-        let room = MAX_SPLATS.saturating_sub(self.splats.len());
-        self.left_out += other.left_out + other.splats.len().saturating_sub(room) as u64;
-        self.splats.extend(other.splats.into_iter().take(room));
-        self.lost += other.lost;
+        self.add(other.splats);
+        self.repeated += other.repeated;
+        self.crowded_out += other.crowded_out;
+        self.lost = self.lost.saturating_add(other.lost);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use splats::Line;
+
+    fn warning(function: &str) -> Vec<Splat> {
+        let mut scanner = Scanner::new();
+        scanner.push(Line {
+            usec: None,
+            caller: None,
+            text: &format!("WARNING: CPU: 0 PID: 1 at mm/file.c:12 {function}+0x1/0x10"),
+        });
+        scanner.finish()
+    }
+
+    #[test]
+    fn a_flood_of_one_splat_does_not_hide_another() {
+        let mut findings = Findings::default();
+        for _ in 0..5000 {
+            findings.add(warning("noise"));
+        }
+        findings.add(warning("signal"));
+        assert_eq!(findings.splats.len(), MAX_SPLATS + 1);
+        assert_eq!(findings.repeated, 4900);
+        assert_eq!(
+            findings.splats.last().map(|s| s.title.as_str()),
+            Some("WARNING in signal (mm/file.c:12)")
+        );
+        for n in 0..2000 {
+            findings.add(warning(&format!("function_{n}")));
+        }
+        assert_eq!(findings.splats.len(), MAX_DISTINCT);
+        assert_eq!(
+            findings.crowded_out,
+            2000 - (MAX_DISTINCT - MAX_SPLATS - 1) as u64
+        );
     }
 }

@@ -29,8 +29,8 @@ pub struct KernelLog {
     /// Looks at the stretch since the latest marker: the running test's slice, the boot, or what lies between tests. Its lines
     /// are those of the slice.
     scanner: Scanner,
-    /// Records lost in that stretch.
-    lost: u64,
+    /// What it has found so far in that stretch, reports that have not ended left aside.
+    found: Findings,
     /// What was found before the start marker of a test: while the machine booted, or between tests.
     outside: Findings,
     /// Whether records came out of guest memory: the port may bring them once more.
@@ -49,7 +49,7 @@ impl KernelLog {
             awaited: None,
             in_slice: false,
             scanner: Scanner::new(),
-            lost: 0,
+            found: Findings::default(),
             outside: Findings::default(),
             overtaken: false,
         }
@@ -70,10 +70,7 @@ impl KernelLog {
     }
 
     fn end_stretch(&mut self) -> Findings {
-        Findings::of(
-            std::mem::take(&mut self.scanner),
-            std::mem::take(&mut self.lost),
-        )
+        std::mem::take(&mut self.found).ended(std::mem::take(&mut self.scanner))
     }
 
     /// There will be no further test: what has been found since the last one was nobody's doing.
@@ -94,7 +91,7 @@ impl KernelLog {
 
     /// What the running test's slice has shown so far, or the boot's before the first test.
     pub fn findings(&self) -> Findings {
-        Findings::of(self.scanner.clone(), self.lost)
+        self.found.clone().ended(self.scanner.clone())
     }
 
     /// The number of the last record that came.
@@ -145,7 +142,7 @@ impl KernelLog {
             .and_then(|last| record.seq.checked_sub(last + 1))
             .filter(|&n| n > 0)
         {
-            self.lost = self.lost.saturating_add(lost);
+            self.found.lost = self.found.lost.saturating_add(lost);
             self.line(
                 &format!("[runner: {lost} records lost]"),
                 slice.as_deref_mut(),
@@ -190,6 +187,7 @@ impl KernelLog {
             Some(kernel) => self.scanner.push(kernel),
             None => self.scanner.skip(),
         }
+        self.found.add(self.scanner.take_finished());
         let bytes = format!("{line}\n");
         self.whole.write(bytes.as_bytes())?;
         if self.in_slice

@@ -211,7 +211,7 @@ fn by_kernel_log(evidence: &Evidence<'_>, ended: &TestEnded, verdict: Verdict) -
         .filter(|splat| counts(splat, policy, allowed))
         .collect();
     if let Some(first) = against.first() {
-        let more = match against.len() - 1 {
+        let more = match against.len() as u64 - 1 + findings.repeated + findings.crowded_out {
             0 => String::new(),
             more => format!(" (and {more} more)"),
         };
@@ -244,6 +244,10 @@ fn by_kernel_log(evidence: &Evidence<'_>, ended: &TestEnded, verdict: Verdict) -
             ),
         )
     };
+    if findings.crowded_out > 0 {
+        let n = findings.crowded_out;
+        return incomplete(format!("the kernel reported {n} splats more than are kept"));
+    }
     if findings.lost > 0 {
         let lost = findings.lost;
         return incomplete(format!(
