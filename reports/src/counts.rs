@@ -83,10 +83,10 @@ mod tests {
             .into_iter()
             .chain([Outcome::Hang, Outcome::Pass])
             .collect();
-        assert_eq!(counts.total(), 12);
+        assert_eq!(counts.total(), 13);
         assert_eq!(counts.get(Outcome::Hang), 2);
         assert_eq!(counts.get(Outcome::NotRun), 1);
-        assert_eq!(counts.bad(), 8);
+        assert_eq!(counts.bad(), 9);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What can happen in a run.
 
+use crate::Baseline;
 use serde::{Deserialize, Serialize};
 use splats::Splat;
 use suites::{Outcome, TestId};
@@ -19,7 +20,9 @@ pub struct Record {
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// The plan is made and machines can start. The first event.
-    RunStarted(RunInfo),
+    RunStarted(Box<RunInfo>),
+    /// What an earlier run found, with which this one is compared.
+    Baseline(Box<Baseline>),
     /// Something a person should know: a missing kernel option, an image that changed.
     Warning {
         /// One or more plain sentences.
@@ -46,6 +49,8 @@ pub enum Event {
         /// Where.
         machine: u32,
     },
+    /// A test that runs more than once, by `--retries` or `--repeat`, ended once. It is not finished by that.
+    TestAttempted(Box<TestResult>),
     /// A test has its outcome. Also comes, without a start, for tests that never ran.
     TestFinished(Box<TestResult>),
     /// The kernel reported errors while no test ran: while a machine booted, between tests, or after the last one.
@@ -101,8 +106,33 @@ pub struct RunInfo {
     pub memory_mib: u64,
     /// Factor on every time limit.
     pub timeout_scale: f64,
+    /// How many machines run at once at most.
+    #[serde(default = "one")]
+    pub jobs: u32,
+    /// How often every test is run at most, whatever comes of it.
+    #[serde(default = "one")]
+    pub repeat: u32,
+    /// How often a test that fails is run again at most.
+    #[serde(default)]
+    pub retries: u32,
+    /// Which part of the selection this is, unless it is all of it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shard: Option<Shard>,
     /// The selected tests, in order.
     pub tests: Vec<TestId>,
+}
+
+/// A part of a selection that is run on its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Its number, from 1.
+    pub index: u32,
+    /// How many there are.
+    pub of: u32,
+    /// Number of the tests in all of them.
+    pub selected: u64,
+    /// A digest of how the selection was split: parts of one whole have the same.
+    pub split: String,
 }
 
 impl RunInfo {
@@ -115,8 +145,16 @@ impl RunInfo {
             true => String::new(),
             false => format!("{}: ", self.accelerator),
         };
+        let machines = match self.jobs {
+            0 | 1 => String::new(),
+            jobs => format!(", {jobs} machines"),
+        };
+        let shard = match &self.shard {
+            None => String::new(),
+            Some(shard) => format!(", shard {}/{}", shard.index, shard.of),
+        };
         format!(
-            "runner {}: linux {} ({}) on {} ({}{}), {} CPU{}, {} MiB, time-outs x{}",
+            "runner {}: linux {} ({}) on {} ({}{}), {} CPU{}, {} MiB, time-outs x{}{machines}{shard}",
             self.version,
             self.release,
             self.boot,
@@ -167,6 +205,9 @@ pub struct TestResult {
     /// What the kernel reported while it ran.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub splats: Vec<TestSplat>,
+    /// What became of it each time, in order, where it ran more than once; without the results inside their outputs.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub attempts: Vec<TestResult>,
 }
 
 /// A splat that came while a test ran. Its lines are those of the test's kernel log.
@@ -196,6 +237,7 @@ impl TestResult {
             kernel_log: None,
             artifacts: vec![],
             splats: vec![],
+            attempts: vec![],
         }
     }
 }
@@ -222,6 +264,10 @@ pub struct OutputRef {
     /// Bytes over the limit, not kept.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub dropped: u64,
+}
+
+fn one() -> u32 {
+    1
 }
 
 #[expect(

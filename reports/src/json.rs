@@ -10,14 +10,17 @@
 //! | `reason` | why that status, a sentence, `null` unless finished |
 //! | `duration_ms` | milliseconds from start to end, so far unless finished |
 //! | `run` | the run as in the event `run-started` ([`crate::RunInfo`]), `null` before it started |
-//! | `machines` | in order of start: `machine` (its number), `release`, `boot_ms`, `ended` (why), each `null` while unknown |
+//! | `machines` | in the order of their numbers: `machine` (its number), `release`, `boot_ms`, `ended` (why), each `null` while unknown |
 //! | `warnings` | strings |
 //! | `splats_outside` | what the kernel reported while no test ran: `machine`, and the members of a splat |
 //! | `counts` | `tests` and `subtests`: for each outcome's name how many, zeros included |
-//! | `results` | the tests that ended, in order of their end, each as in the event `test-finished` ([`crate::TestResult`]) |
+//! | `results` | the tests that ended, in the order of their selection, each as in the event `test-finished` ([`crate::TestResult`]) |
 //! | `not_finished` | the selected tests that did not end, in order: `suite`, `group` (absent if none), `case` |
+//! | `baseline` | what changed against an earlier run, as in [`crate::Changes`]; `null` without `--baseline` |
 
-use crate::{Counts, Machine, OutsideSplat, ReportError, RunInfo, Summary, TestResult, atomic};
+use crate::{
+    Changes, Counts, Machine, OutsideSplat, ReportError, RunInfo, Summary, TestResult, atomic,
+};
 use serde::Serialize;
 use std::path::Path;
 use suites::TestId;
@@ -40,8 +43,9 @@ struct Results<'a> {
     warnings: &'a [String],
     splats_outside: &'a [OutsideSplat],
     counts: AllCounts<'a>,
-    results: &'a [TestResult],
+    results: Vec<&'a TestResult>,
     not_finished: Vec<&'a TestId>,
+    baseline: Option<Changes<'a>>,
 }
 
 #[derive(Serialize)]
@@ -77,8 +81,9 @@ fn render(summary: &Summary) -> serde_json::Result<Vec<u8>> {
             tests: &summary.tests,
             subtests: &summary.subtests,
         },
-        results: &summary.results,
+        results: summary.in_order(),
         not_finished: summary.not_finished().collect(),
+        baseline: summary.changes(),
     })?;
     json.push(b'\n');
     Ok(json)
@@ -98,7 +103,8 @@ mod tests {
         serde_json::from_slice(&json).expect("JSON")
     }
 
-    const MEMBERS: [&str; 12] = [
+    const MEMBERS: [&str; 13] = [
+        "baseline",
         "counts",
         "duration_ms",
         "exit_status",
@@ -155,7 +161,7 @@ mod tests {
         assert_eq!(json["finished"], false);
         assert_eq!(json["exit_status"], Value::Null);
         assert_eq!(json["reason"], Value::Null);
-        assert_eq!(json["not_finished"].as_array().map(Vec::len), Some(10));
+        assert_eq!(json["not_finished"].as_array().map(Vec::len), Some(11));
         assert_eq!(
             json["not_finished"][0],
             json!({"suite": "kselftest", "group": "timers", "case": "nanosleep"})

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod atomic;
+mod baseline;
 mod counts;
 mod error;
 mod event;
@@ -12,6 +13,7 @@ mod excerpt;
 pub mod journal;
 pub mod json;
 pub mod junit;
+pub mod merge;
 mod sink;
 mod splats;
 mod summary;
@@ -20,10 +22,11 @@ mod terminal;
 mod testing;
 mod text;
 
+pub use baseline::{Baseline, BaselineError, Change, Changes, Known};
 pub use counts::Counts;
 pub use error::ReportError;
-pub use event::{Event, OutputRef, Record, RunInfo, SubtestResult, TestResult, TestSplat};
+pub use event::{Event, OutputRef, Record, RunInfo, Shard, SubtestResult, TestResult, TestSplat};
 pub use journal::Journal;
-pub use sink::{Reports, render};
+pub use sink::{Reports, render, retell};
 pub use summary::{Finished, Machine, OutsideSplat, Running, Summary};
 pub use terminal::{Show, Stream, Terminal, TerminalOptions};

@@ -93,6 +93,12 @@ impl Reports {
         self.terminal.tick(&self.summary);
     }
 
+    /// Whether a test's output is shown as it comes.
+    #[must_use]
+    pub fn shows_output(&self) -> bool {
+        self.terminal.shows_output()
+    }
+
     /// What is known so far.
     #[must_use]
     pub fn summary(&self) -> &Summary {
@@ -111,11 +117,13 @@ impl Reports {
             Event::TestFinished(_) => self
                 .rewritten
                 .is_none_or(|(at, took)| at.elapsed() >= took * REWRITE_SHARE),
-            Event::Warning { .. }
+            Event::Baseline(_)
+            | Event::Warning { .. }
             | Event::MachineStarted { .. }
             | Event::MachineReady { .. }
             | Event::TestStarted { .. }
             | Event::SplatsOutside { .. }
+            | Event::TestAttempted(_)
             | Event::MachineEnded { .. } => false,
         }
     }
@@ -138,6 +146,31 @@ pub fn render(run_dir: &Path) -> Result<Summary, ReportError> {
     let summary = Summary::of(&records);
     write(&summary, run_dir)?;
     Ok(summary)
+}
+
+/// Writes all reports of a run that is over, from its records, in the output directory `run_dir`, which has no journal.
+///
+/// # Errors
+///
+/// When a report cannot be written.
+pub fn retell(
+    records: &[Record],
+    run_dir: &Path,
+    options: TerminalOptions,
+) -> Result<Summary, ReportError> {
+    let mut journal = Journal::create(run_dir)?;
+    let path = journal.path().to_owned();
+    for record in records {
+        let written = journal.record(record);
+        written.map_err(ReportError::writing(&path))?;
+    }
+    let whole = Summary::of(records);
+    write(&whole, run_dir)?;
+    let mut terminal = Terminal::new(options, run_dir);
+    for record in records {
+        terminal.apply(record, &whole);
+    }
+    Ok(whole)
 }
 
 /// Writes both, whatever becomes of the first.
@@ -191,7 +224,7 @@ mod tests {
         let summary = render(dir.path()).expect("rendered");
         assert_eq!(
             (summary.results.len(), summary.not_finished().count()),
-            (1, 9)
+            (1, 10)
         );
         for name in [junit::JUNIT, json::RESULTS] {
             assert!(dir.path().join(name).exists(), "{name}");
@@ -212,8 +245,8 @@ mod tests {
         for event in events {
             reports.emit(event).expect_err("the disk is still full");
         }
-        assert_eq!(reports.summary().results.len(), 10);
-        assert!(out.take().contains("Summary [  12.300s] 6 tests run"));
+        assert_eq!(reports.summary().results.len(), 11);
+        assert!(out.take().contains("Summary [  12.300s] 7 tests run"));
         let xml = fs::read_to_string(dir.path().join(junit::JUNIT)).expect("readable");
         assert!(!xml.contains("its turn had not come"));
     }

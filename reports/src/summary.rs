@@ -1,9 +1,9 @@
 //! What is known of a run, as the events so far tell it.
 
-use crate::{Counts, Event, Record, RunInfo, TestResult, TestSplat};
+use crate::{Baseline, Change, Changes, Counts, Event, Record, RunInfo, TestResult, TestSplat};
 use serde::Serialize;
 use splats::Splat;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use suites::TestId;
 
 /// The events so far, folded. Every report but the journal is drawn from it.
@@ -19,7 +19,7 @@ pub struct Summary {
     pub subtests: Counts,
     /// Tests that started and have not ended.
     pub running: Vec<Running>,
-    /// The machines, in the order in which they started.
+    /// The machines, by their numbers.
     pub machines: Vec<Machine>,
     /// What the kernel reported while no test ran.
     pub splats_outside: Vec<OutsideSplat>,
@@ -29,6 +29,10 @@ pub struct Summary {
     pub finished: Option<Finished>,
     /// When the latest event happened, in milliseconds since the run started.
     pub at_ms: u64,
+    /// What the run is compared with.
+    baseline: Option<Baseline>,
+    /// Places in it.
+    known: HashMap<TestId, usize>,
     ended: HashSet<TestId>,
 }
 
@@ -92,7 +96,12 @@ impl Summary {
     pub fn apply(&mut self, record: &Record) {
         self.at_ms = record.at_ms;
         match &record.event {
-            Event::RunStarted(run) => self.run = Some(run.clone()),
+            Event::RunStarted(run) => self.run = Some((**run).clone()),
+            Event::Baseline(baseline) => {
+                let ids = baseline.tests.iter().map(|known| known.id.clone());
+                self.known = ids.zip(0..).collect();
+                self.baseline = Some((**baseline).clone());
+            }
             Event::Warning { text } => self.warnings.push(text.clone()),
             Event::MachineStarted { machine } => {
                 self.machine(*machine);
@@ -111,6 +120,11 @@ impl Summary {
                 machine: *machine,
                 since_ms: record.at_ms,
             }),
+            Event::TestAttempted(result) => {
+                self.running.retain(|running| {
+                    running.id != result.id || Some(running.machine) != result.machine
+                });
+            }
             Event::TestFinished(result) => self.finish(result),
             Event::SplatsOutside { machine, splats } => {
                 let machine = *machine;
@@ -153,6 +167,50 @@ impl Summary {
         (counting.len(), distinct.len())
     }
 
+    /// The results in the order in which the tests were selected, whatever order they ended in. Those that nobody
+    /// selected, such as a failed boot, come first.
+    #[must_use]
+    pub fn in_order(&self) -> Vec<&TestResult> {
+        let selected = self.run.iter().flat_map(|run| &run.tests);
+        let places: HashMap<&TestId, usize> = selected.zip(1..).collect();
+        let mut results: Vec<&TestResult> = self.results.iter().collect();
+        results.sort_by_key(|result| places.get(&result.id).copied().unwrap_or(0));
+        results
+    }
+
+    /// How a result compares with the baseline, if there is one.
+    #[must_use]
+    pub fn change(&self, result: &TestResult) -> Option<Change> {
+        let baseline = self.baseline.as_ref()?;
+        let known = self.known.get(&result.id);
+        Some(Change::of(
+            result,
+            known.map(|&index| &baseline.tests[index]),
+        ))
+    }
+
+    /// What changed against the baseline, if there is one.
+    #[must_use]
+    pub fn changes(&self) -> Option<Changes<'_>> {
+        let baseline = self.baseline.as_ref()?;
+        let mut changes = Changes::against(baseline);
+        for result in self.in_order() {
+            changes.add(
+                result,
+                self.change(result)?,
+                self.known.contains_key(&result.id),
+            );
+        }
+        let run = self.run.as_ref();
+        // Of a part of a selection nobody can say what it lacks.
+        if run.is_none_or(|run| run.shard.is_none()) {
+            let selected: HashSet<&TestId> = run.iter().flat_map(|run| &run.tests).collect();
+            let ids = baseline.tests.iter().map(|known| &known.id);
+            changes.missing_tests = Some(ids.filter(|id| !selected.contains(id)).collect());
+        }
+        Some(changes)
+    }
+
     fn finish(&mut self, result: &TestResult) {
         self.running.retain(|running| running.id != result.id);
         self.tests.add(result.outcome);
@@ -164,15 +222,18 @@ impl Summary {
     }
 
     fn machine(&mut self, number: u32) -> &mut Machine {
-        let known = self.machines.iter().position(|m| m.machine == number);
-        let index = known.unwrap_or_else(|| {
-            self.machines.push(Machine {
-                machine: number,
-                release: None,
-                boot_ms: None,
-                ended: None,
-            });
-            self.machines.len() - 1
+        let place = self.machines.binary_search_by_key(&number, |m| m.machine);
+        let index = place.unwrap_or_else(|index| {
+            self.machines.insert(
+                index,
+                Machine {
+                    machine: number,
+                    release: None,
+                    boot_ms: None,
+                    ended: None,
+                },
+            );
+            index
         });
         &mut self.machines[index]
     }
@@ -188,7 +249,7 @@ mod tests {
     fn a_whole_run_is_folded() {
         let records = testing::a_run();
         let summary = Summary::of(&records);
-        assert_eq!(summary.tests.total(), 10);
+        assert_eq!(summary.tests.total(), 11);
         for outcome in Outcome::ALL {
             assert_eq!(summary.tests.get(outcome), 1, "{outcome}");
         }
@@ -220,6 +281,48 @@ mod tests {
         assert_eq!(summary.running.len(), 1);
         let left: Vec<_> = summary.not_finished().collect();
         assert_eq!(left[0], &summary.running[0].id);
-        assert_eq!(left.len() + summary.results.len(), 10);
+        assert_eq!(left.len() + summary.results.len(), 11);
+    }
+
+    #[test]
+    fn results_and_machines_are_in_order_whatever_order_they_came_in() {
+        let ids: Vec<_> = ["a", "b", "c"].map(|case| TestId::new("exec", case)).into();
+        let mut summary = testing::started(ids.clone());
+        let boot = TestId::new("runner", "boot of machine 3");
+        for id in [&ids[2], &ids[0], &boot, &ids[1]] {
+            let result = testing::result(id.clone(), Outcome::Pass);
+            summary.apply(&Record {
+                at_ms: 1,
+                event: Event::TestFinished(Box::new(result)),
+            });
+        }
+        let order: Vec<_> = summary.in_order().iter().map(|r| r.id.clone()).collect();
+        assert_eq!(order, [&[boot], ids.as_slice()].concat());
+        for machine in [2, 3, 1] {
+            summary.apply(&Record {
+                at_ms: 1,
+                event: Event::MachineStarted { machine },
+            });
+        }
+        let numbers: Vec<_> = summary.machines.iter().map(|m| m.machine).collect();
+        assert_eq!(numbers, [1, 2, 3]);
+    }
+
+    #[test]
+    fn one_test_may_run_on_two_machines_at_once() {
+        let id = TestId::new("exec", "a");
+        let mut summary = testing::started(vec![id.clone()]);
+        let mut apply = |event| summary.apply(&Record { at_ms: 1, event });
+        for machine in [1, 2] {
+            let id = id.clone();
+            apply(Event::TestStarted { id, machine });
+        }
+        apply(Event::TestAttempted(Box::new(testing::result(
+            id,
+            Outcome::Fail,
+        ))));
+        let machines: Vec<_> = summary.running.iter().map(|r| r.machine).collect();
+        assert_eq!(machines, [2]);
+        assert_eq!(summary.results, []);
     }
 }

@@ -1,7 +1,7 @@
 //! The exit status of the command: public, and what `git bisect run` and CI act on. See `docs/exit-codes.md`.
 
 use crate::dispatch::{CommandEnd, Interrupt};
-use reports::Summary;
+use reports::{Change, Summary, TestResult};
 use signal_hook::consts::SIGPIPE;
 use std::process::ExitCode;
 use suites::Outcome;
@@ -31,6 +31,22 @@ pub const TIMED_OUT: u8 = 124;
 pub const NOT_STARTED: u8 = 127;
 /// What a shell adds to the number of a signal that ended a command.
 const SIGNALED: i32 = 128;
+
+impl Exit {
+    /// The status of a run that is written down as a number; what no run ends with is a fault of the host.
+    #[must_use]
+    pub fn from_status(status: u8) -> Self {
+        let all = [
+            Self::Good,
+            Self::Bad,
+            Self::CannotJudge,
+            Self::Interrupted,
+            Self::Terminated,
+        ];
+        let found = all.into_iter().find(|exit| *exit as u8 == status);
+        found.unwrap_or(Self::Host)
+    }
+}
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -87,26 +103,44 @@ pub fn of_command(end: &CommandEnd) -> (u8, String) {
     }
 }
 
+/// How results become the exit status of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// What a kernel that does not boot means.
+    pub boot_failure: BootFailure,
+    /// Whether flaky tests were looked for, so that one of them is a fault; else they are tolerated.
+    pub flaky_is_bad: bool,
+}
+
 /// The status of a run that came to its own end, and why, a plain sentence.
 ///
-/// A fault of the kernel outweighs a test that could not be judged; that outweighs a pass.
+/// A fault of the kernel outweighs a test that could not be judged; that outweighs a pass. Where the run has a
+/// baseline, what was not good in it does not count.
 #[must_use]
-pub fn of_run(summary: &Summary, boot_failure: BootFailure, unavailable: u64) -> (Exit, String) {
-    let count = |outcome: Outcome| summary.tests.get(outcome);
-    let blamed: u64 = Outcome::ALL
+pub fn of_run(summary: &Summary, verdict: Verdict) -> (Exit, String) {
+    let compared = summary.changes().is_some();
+    let counted: Vec<_> = summary
+        .results
         .iter()
-        .filter(|outcome| outcome.blames_kernel() && **outcome != Outcome::BootFailure)
-        .map(|&outcome| count(outcome))
-        .sum();
+        .filter(|result| !summary.change(result).is_some_and(Change::is_none))
+        .collect();
+    let count = |wanted: &dyn Fn(&TestResult) -> bool| {
+        counted.iter().filter(|result| wanted(result)).count()
+    };
+    let blamed = count(&|result| {
+        let flaky = result.outcome == Outcome::Flaky && verdict.flaky_is_bad;
+        flaky || result.outcome.blames_kernel() && result.outcome != Outcome::BootFailure
+    });
     if blamed > 0 {
         let tests = if blamed == 1 { "test" } else { "tests" };
-        return (
-            Exit::Bad,
-            format!("{blamed} {tests} found this kernel at fault"),
-        );
+        let reason = match compared {
+            true => format!("{blamed} {tests} found this kernel at fault, and not in the baseline"),
+            false => format!("{blamed} {tests} found this kernel at fault"),
+        };
+        return (Exit::Bad, reason);
     }
-    if count(Outcome::BootFailure) > 0 {
-        return match boot_failure {
+    if count(&|result| result.outcome == Outcome::BootFailure) > 0 {
+        return match verdict.boot_failure {
             BootFailure::Bad => (Exit::Bad, "this kernel does not boot".into()),
             BootFailure::Skip => (
                 Exit::CannotJudge,
@@ -114,27 +148,47 @@ pub fn of_run(summary: &Summary, boot_failure: BootFailure, unavailable: u64) ->
             ),
         };
     }
-    let errors = count(Outcome::HarnessError);
-    if errors > unavailable {
+    let error = |result: &TestResult| result.outcome == Outcome::HarnessError;
+    if count(&|result| error(result) && result.machine.is_some()) > 0 {
         return (
             Exit::Host,
             "a test could not be judged, and the kernel is not to blame".into(),
         );
     }
-    if unavailable > 0 {
+    // It never got as far as a machine.
+    if count(&|result| error(result) && result.machine.is_none()) > 0 {
         return (Exit::CannotJudge, "a selected test was not built".into());
     }
-    if count(Outcome::NotRun) > 0 {
+    let not_run = count(&|result| result.outcome == Outcome::NotRun);
+    if not_run > 0 || summary.not_finished().next().is_some() {
         return (Exit::Host, "not every selected test was run".into());
     }
-    match count(Outcome::Pass) {
-        0 => (
+    if let Some(run) = summary.run.as_ref().filter(|run| run.tests.is_empty()) {
+        let reason = match &run.shard {
+            Some(shard) => format!("shard {}/{} has no tests", shard.index, shard.of),
+            None => "there were no tests".into(),
+        };
+        return (Exit::Good, reason);
+    }
+    if compared {
+        let reason = "nothing is worse than in the baseline".into();
+        return (Exit::Good, reason);
+    }
+    let passed = summary.tests.get(Outcome::Pass) + summary.tests.get(Outcome::Flaky);
+    match (passed, summary.tests.get(Outcome::Flaky)) {
+        (0, _) => (
             Exit::CannotJudge,
             "no test passed: everything was skipped or failed as expected".into(),
         ),
-        _ => (
+        (_, 0) => (
             Exit::Good,
             "everything selected passed or was skipped".into(),
+        ),
+        (_, flaky) => (
+            Exit::Good,
+            format!(
+                "everything selected passed or was skipped, {flaky} of it only when it was run again"
+            ),
         ),
     }
 }

@@ -1,6 +1,6 @@
 //! Any command as a test.
 
-use crate::{OutputFormat, Program, SplatPolicy, Test, TestId};
+use crate::{OutputFormat, Program, Test, TestId};
 use std::{ffi::OsString, time::Duration};
 
 /// Name of the suite.
@@ -26,15 +26,14 @@ pub(crate) fn name(words: &[String]) -> String {
 
 /// The command as a test, started in the directory that the run chooses.
 pub(crate) fn test(words: &[String]) -> Test {
+    let program = Program::Exec(words.iter().map(Into::into).collect());
     Test {
-        id: TestId::new(SUITE, &name(words)),
-        program: Program::Exec(words.iter().map(Into::into).collect()),
-        cwd: None,
-        env: Vec::new(),
         timeout: Some(TIMEOUT),
-        format: OutputFormat::Auto,
-        splats: SplatPolicy::default(),
-        unavailable: None,
+        ..Test::new(
+            TestId::new(SUITE, &name(words)),
+            program,
+            OutputFormat::Auto,
+        )
     }
 }
 

@@ -15,6 +15,8 @@ pub enum Outcome {
     Skip,
     /// It failed as its author says it must: KTAP's `XFAIL`, TAP's `TODO`.
     ExpectedFail,
+    /// It was run more than once, and passed as well as failed.
+    Flaky,
     /// It did not end in its time; the machine was still well.
     TimeOut,
     /// The machine stopped answering while it ran.
@@ -31,11 +33,12 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them, in the order that summaries print them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Pass,
         Self::Fail,
         Self::Skip,
         Self::ExpectedFail,
+        Self::Flaky,
         Self::TimeOut,
         Self::Hang,
         Self::KernelCrash,
@@ -52,6 +55,7 @@ impl Outcome {
             Self::Fail => "fail",
             Self::Skip => "skip",
             Self::ExpectedFail => "expected-fail",
+            Self::Flaky => "flaky",
             Self::TimeOut => "time-out",
             Self::Hang => "hang",
             Self::KernelCrash => "kernel-crash",
@@ -61,7 +65,7 @@ impl Outcome {
         }
     }
 
-    /// Whether the kernel under test is at fault.
+    /// Whether the kernel under test is at fault, by this outcome alone: of a flaky test it cannot be told.
     #[must_use]
     pub const fn blames_kernel(self) -> bool {
         matches!(
@@ -70,7 +74,7 @@ impl Outcome {
         )
     }
 
-    /// Whether nothing is wrong: a pass, a skip, or a failure that was expected.
+    /// Whether nothing is wrong: a pass, a skip, or a failure that was expected. A flaky test is not good.
     #[must_use]
     pub const fn is_good(self) -> bool {
         matches!(self, Self::Pass | Self::Skip | Self::ExpectedFail)

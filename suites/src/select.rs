@@ -1,15 +1,21 @@
 //! From what the user asks for to the tests that are run.
 
 use crate::{
-    Skip, Spec, SpecError, Test, TestId, exec,
+    FileError, Fragment, List, RunFacts, Skip, Spec, SpecError, SuiteError, Test, TestId, exec,
     filter::{Pattern, describe},
+    hint::nothing,
     kselftest::{
         BuildError, Candidates, Guest, InstallDir, InstallError, Progress, Tree, TreeError,
     },
     smoke,
     spec::{KSELFTEST, Wanted},
+    suite::{Places, Suites, boot_options},
 };
-use std::{collections::HashSet, path::Path, sync::atomic::AtomicBool};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
 
 /// Why a selection gives no tests.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +49,12 @@ pub enum SelectError {
     /// The selftests cannot be built.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// Another suite has no tests to choose from.
+    #[error(transparent)]
+    Suite(#[from] SuiteError),
+    /// A list of tests cannot be used.
+    #[error(transparent)]
+    List(#[from] FileError),
 }
 
 impl SelectError {
@@ -52,14 +64,22 @@ impl SelectError {
         match self {
             Self::NothingMatched { .. } => false,
             Self::Build(error) => error.blames_host(),
-            Self::Spec(_) | Self::NoKselftest { .. } | Self::Tree(_) | Self::Install(_) => true,
+            Self::Suite(error) => error.blames_host(),
+            Self::Spec(_)
+            | Self::NoKselftest { .. }
+            | Self::Tree(_)
+            | Self::Install(_)
+            | Self::List(_) => true,
         }
     }
 
     /// Whether it is only that the caller stopped it.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Build(BuildError::Cancelled))
+        matches!(
+            self,
+            Self::Build(BuildError::Cancelled) | Self::Suite(SuiteError::Cancelled)
+        )
     }
 }
 
@@ -85,6 +105,10 @@ pub struct Sources<'a> {
     pub kselftest: Kselftest<'a>,
     /// The machine that they will run in.
     pub guest: Guest<'a>,
+    /// Where other suites are.
+    pub places: Places<'a>,
+    /// What the run is, for lists that hold on some only.
+    pub facts: RunFacts<'a>,
     /// Set from elsewhere to stop a build.
     pub cancelled: &'a AtomicBool,
     /// Told what a build does.
@@ -92,12 +116,14 @@ pub struct Sources<'a> {
 }
 
 /// What the user asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Selection {
     /// The arguments of `--suite`, in order.
     pub suites: Vec<Spec>,
     /// The arguments of `--skip`.
     pub skips: Vec<Skip>,
+    /// What is known of tests beforehand.
+    pub lists: Vec<List>,
 }
 
 /// The tests to run.
@@ -113,6 +139,12 @@ pub struct Selected {
     /// The directory of the selftests among the tests: the guest has to see it, and as long as this exists no
     /// other build clears it away.
     pub kselftest: Option<InstallDir>,
+    /// Further directories of the host that the guest has to see at the same place.
+    pub dirs: Vec<PathBuf>,
+    /// Options of the kernel command line that the tests need.
+    pub boot_options: Vec<String>,
+    /// What the collections of the selftests among the tests want of a kernel's configuration.
+    pub fragment: Fragment,
 }
 
 impl Selection {
@@ -133,6 +165,7 @@ impl Selection {
                 .into_iter()
                 .map(|s| Skip::parse(s.as_ref()))
                 .collect::<Result<_, _>>()?,
+            lists: Vec::new(),
         })
     }
 
@@ -146,19 +179,32 @@ impl Selection {
         let mut selected = Selected::default();
         let mut selftests = self.selftests(sources, &mut selected)?;
         let mut taken: HashSet<TestId> = HashSet::new();
+        let mut left_out: Vec<TestId> = Vec::new();
+        let mut suites = Suites::new(
+            &self.suites,
+            sources.places,
+            sources.guest,
+            sources.cancelled,
+        );
         for spec in &self.suites {
-            let found: Vec<Test> = match &spec.wanted {
-                Wanted::Exec { words } => vec![exec::test(words)],
-                wanted @ Wanted::Smoke { .. } => {
-                    smoke::tests().filter(|t| wanted.matches(&t.id)).collect()
+            let wanted = &spec.wanted;
+            let (all, found): (Vec<Test>, Vec<Test>) = match wanted {
+                Wanted::Exec { words } => (Vec::new(), vec![exec::test(words)]),
+                Wanted::Named {
+                    suite: KSELFTEST, ..
+                } => {
+                    let all = selftests.as_ref().map(|c| c.tests.clone());
+                    let found = selftests.as_ref().map(|c| of(c, wanted));
+                    (all.unwrap_or_default(), found.unwrap_or_default())
                 }
-                wanted @ Wanted::Kselftest { .. } => selftests
-                    .as_ref()
-                    .map(|candidates| of(candidates, wanted))
-                    .unwrap_or_default(),
+                Wanted::Named {
+                    suite: smoke::SUITE,
+                    ..
+                } => matching(smoke::tests().collect(), wanted),
+                _ => matching(suites.tests(spec)?, wanted),
             };
             if found.is_empty() && !selected.skips_all_of(spec) {
-                return Err(self.nothing(spec, selftests.as_ref()));
+                return Err(nothing(spec, &all));
             }
             for mut test in found {
                 let skipped = self.skips.iter().any(|skip| skip.matches(&test.id));
@@ -170,12 +216,28 @@ impl Selection {
                 }
                 if skipped {
                     selected.skipped.push(test.id.to_string());
+                    left_out.push(test.id);
                 } else {
                     selected.tests.push(test);
                 }
             }
         }
         self.warn_of_idle_skips(&taken, &mut selected);
+        for list in &self.lists {
+            let warnings = list.mark(&mut selected.tests, &left_out, &sources.facts);
+            selected.warnings.extend(warnings);
+        }
+        selected.dirs = suites.dirs();
+        selected.boot_options = boot_options(&selected.tests);
+        if let Some(candidates) = &selftests {
+            let groups = selected.tests.iter().filter(|t| t.id.suite == KSELFTEST);
+            let mut collections: Vec<&str> = groups.filter_map(|t| t.id.group.as_deref()).collect();
+            collections.dedup();
+            for name in collections {
+                let config = candidates.dir.path.join(name).join("config");
+                selected.fragment.read_file(&config, name);
+            }
+        }
         if let Some(candidates) = &mut selftests {
             selected.warnings.append(&mut candidates.warnings);
         }
@@ -216,7 +278,7 @@ impl Selection {
     }
 
     /// The collections to build, none twice. A name may be that of a collection that a build of everything leaves out.
-    fn collections(
+    pub(crate) fn collections(
         &self,
         tree: &Tree,
         selected: &mut Selected,
@@ -224,7 +286,7 @@ impl Selection {
         let all = tree.collections()?;
         let mut wanted = Vec::new();
         for spec in &self.suites {
-            let Wanted::Kselftest { collection, .. } = &spec.wanted else {
+            let Some(collection) = collection_of(&spec.wanted) else {
                 continue;
             };
             let named = collection
@@ -254,38 +316,6 @@ impl Selection {
         Ok(wanted)
     }
 
-    /// Why a spec matches nothing.
-    fn nothing(&self, spec: &Spec, selftests: Option<&Candidates>) -> SelectError {
-        let hint = match &spec.wanted {
-            Wanted::Smoke { check } => {
-                let names: Vec<&str> = smoke::SMOKE_CHECKS.iter().map(|c| c.name).collect();
-                describe("checks", text_of(check.as_ref()), &names)
-            }
-            Wanted::Kselftest { collection, test } => {
-                let tests = selftests.map_or(&[][..], |c| &c.tests);
-                let fits = |t: &&Test| {
-                    let group = t.id.group.as_deref().unwrap_or("");
-                    collection.as_ref().is_none_or(|c| c.matches(group))
-                };
-                let cases: Vec<&str> = tests.iter().filter(fits).map(|t| &*t.id.case).collect();
-                if cases.is_empty() {
-                    let mut groups: Vec<&str> =
-                        tests.iter().filter_map(|t| t.id.group.as_deref()).collect();
-                    groups.dedup();
-                    let what = "collections with tests for this machine";
-                    describe(what, text_of(collection.as_ref()), &groups)
-                } else {
-                    describe("tests", text_of(test.as_ref()), &cases)
-                }
-            }
-            Wanted::Exec { .. } => "a command always is one".into(),
-        };
-        SelectError::NothingMatched {
-            spec: spec.to_string(),
-            hint,
-        }
-    }
-
     fn warn_of_idle_skips(&self, asked_for: &HashSet<TestId>, selected: &mut Selected) {
         for skip in &self.skips {
             let whole = |name: &String| {
@@ -307,7 +337,7 @@ impl Selection {
 impl Selected {
     /// Whether everything a spec of selftests matches was left out unbuilt.
     fn skips_all_of(&self, spec: &Spec) -> bool {
-        let Wanted::Kselftest { collection, .. } = &spec.wanted else {
+        let Some(collection) = collection_of(&spec.wanted) else {
             return false;
         };
         self.skipped.iter().any(|name| {
@@ -320,12 +350,13 @@ impl Selected {
 
 /// The selftests that are asked for. One that stands for all of its collection is whichever of them is asked for.
 fn of(candidates: &Candidates, wanted: &Wanted) -> Vec<Test> {
-    let Wanted::Kselftest { collection, .. } = wanted else {
+    let Some(collection) = collection_of(wanted) else {
         return Vec::new();
     };
-    let any_case = Wanted::Kselftest {
-        collection: collection.clone(),
-        test: None,
+    let any_case = Wanted::Named {
+        suite: KSELFTEST,
+        group: collection.clone(),
+        case: None,
     };
     candidates
         .tests
@@ -335,6 +366,25 @@ fn of(candidates: &Candidates, wanted: &Wanted) -> Vec<Test> {
         })
         .cloned()
         .collect()
+}
+
+/// The collections of a spec of selftests, `None` for any other spec.
+fn collection_of(wanted: &Wanted) -> Option<&Option<Pattern>> {
+    match wanted {
+        Wanted::Named {
+            suite: KSELFTEST,
+            group,
+            ..
+        } => Some(group),
+        _ => None,
+    }
+}
+
+/// All tests, and those of them that are asked for.
+pub(crate) fn matching(all: Vec<Test>, wanted: &Wanted) -> (Vec<Test>, Vec<Test>) {
+    let fits = |test: &&Test| wanted.matches(&test.id);
+    let found = all.iter().filter(fits).cloned().collect();
+    (all, found)
 }
 
 /// Gives a command that was asked for before a number, for asking twice is running twice.
@@ -348,11 +398,11 @@ fn number(test: &mut Test, taken: &HashSet<TestId>) {
     }
 }
 
-fn text_of(pattern: Option<&Pattern>) -> &str {
+pub(crate) fn text_of(pattern: Option<&Pattern>) -> &str {
     pattern.map_or("", Pattern::as_str)
 }
 
-fn push_new(list: &mut Vec<String>, item: String) {
+pub(crate) fn push_new(list: &mut Vec<String>, item: String) {
     if !list.contains(&item) {
         list.push(item);
     }

@@ -21,6 +21,8 @@ fn select_from(
             install_dir: None,
             env: &[],
         },
+        places: Places::default(),
+        facts: RunFacts::default(),
         cancelled: &AtomicBool::new(false),
         progress: &mut |_| {},
     };

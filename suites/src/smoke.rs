@@ -1,6 +1,6 @@
 //! The checks built into the guest's init: they need no source tree, no compiler and no program in the guest.
 
-use crate::{OutputFormat, Program, SplatPolicy, Test, TestId};
+use crate::{OutputFormat, Program, Test, TestId};
 use std::time::Duration;
 
 /// Name of the suite.
@@ -53,14 +53,12 @@ const fn check(name: &'static str, about: &'static str) -> SmokeCheck {
 /// The suite's tests.
 pub(crate) fn tests() -> impl Iterator<Item = Test> {
     SMOKE_CHECKS.iter().map(|check| Test {
-        id: TestId::new(SUITE, check.name),
-        program: Program::Smoke(check.name),
-        cwd: None,
-        env: Vec::new(),
         timeout: Some(TIMEOUT),
-        format: OutputFormat::Auto,
-        splats: SplatPolicy::default(),
-        unavailable: None,
+        ..Test::new(
+            TestId::new(SUITE, check.name),
+            Program::Smoke(check.name),
+            OutputFormat::Auto,
+        )
     })
 }
 

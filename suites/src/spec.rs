@@ -1,24 +1,111 @@
 //! What the user asks for: the arguments of `--suite` and `--skip`.
 //!
 //! ```text
-//! smoke[:CHECK]    kselftest[:COLLECTION[:TEST]]    exec:COMMAND
+//! smoke[:CHECK]                  kselftest[:COLLECTION[:TEST]]    kunit[:SUITE[:CASE]]
+//! cargo[:PACKAGE[:TEST]]         ltp[:SCENARIO[:CASE]]            xfstests[:GROUP[:TEST]]
+//! blktests[:GROUP[:TEST]]        stress-ng[:STRESSOR]             perf[:TEST]
+//! manifest:FILE.toml[:CASE]      FILE.toml[:CASE]                 exec:COMMAND
 //! ```
 //!
-//! CHECK, COLLECTION and TEST are globs ([`Pattern`]). COMMAND is all of the rest, split into words as a shell
-//! would, with quotes and backslashes and nothing else of a shell. In `--skip exec:GLOB` the rest is a glob
-//! over the command's text.
+//! The parts in capitals but FILE and COMMAND are globs ([`Pattern`]). COMMAND is all of the rest, split into words as a
+//! shell would, with quotes and backslashes and nothing else of a shell. In `--skip exec:GLOB` the rest is a glob
+//! over the command's text. FILE goes up to the first `.toml` that ends the argument or is followed by a colon, so that
+//! a path may have colons.
 
 use crate::{
     TestId, exec,
     filter::{Pattern, nearest},
     smoke,
+    suite::{BLKTESTS, CARGO, KUNIT, LTP, MANIFEST, PERF, STRESS_NG, XFSTESTS},
 };
-use std::fmt;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 /// Name of the suite of the kernel's own tests.
 pub(crate) const KSELFTEST: &str = "kselftest";
 
-const SUITES: [&str; 3] = [smoke::SUITE, KSELFTEST, exec::SUITE];
+const SUITES: [&str; 11] = [
+    smoke::SUITE,
+    KSELFTEST,
+    KUNIT,
+    CARGO,
+    LTP,
+    XFSTESTS,
+    BLKTESTS,
+    STRESS_NG,
+    PERF,
+    MANIFEST,
+    exec::SUITE,
+];
+
+/// A suite whose tests have names that globs can match.
+struct Form {
+    suite: &'static str,
+    /// What its groups are; `None` where it has none.
+    group: Option<&'static str>,
+    /// What its tests are.
+    case: &'static str,
+    /// How an argument can look.
+    form: &'static str,
+}
+
+const FORMS: [Form; 9] = [
+    form(smoke::SUITE, None, "a check's name", "smoke[:CHECK]"),
+    form(
+        KSELFTEST,
+        Some("a collection's name"),
+        "a test's name",
+        "kselftest[:COLLECTION[:TEST]]",
+    ),
+    form(
+        KUNIT,
+        Some("a suite's name"),
+        "a case's name",
+        "kunit[:SUITE[:CASE]]",
+    ),
+    form(
+        CARGO,
+        Some("a package's name"),
+        "a test function's name",
+        "cargo[:PACKAGE[:TEST]]",
+    ),
+    form(
+        LTP,
+        Some("a scenario's name"),
+        "a case's name",
+        "ltp[:SCENARIO[:CASE]]",
+    ),
+    form(
+        XFSTESTS,
+        Some("a directory of tests"),
+        "a test's name",
+        "xfstests[:GROUP[:TEST]]",
+    ),
+    form(
+        BLKTESTS,
+        Some("a directory of tests"),
+        "a test's name",
+        "blktests[:GROUP[:TEST]]",
+    ),
+    form(STRESS_NG, None, "a stressor's name", "stress-ng[:STRESSOR]"),
+    form(PERF, None, "a test's number or name", "perf[:TEST]"),
+];
+
+const fn form(
+    suite: &'static str,
+    group: Option<&'static str>,
+    case: &'static str,
+    form: &'static str,
+) -> Form {
+    Form {
+        suite,
+        group,
+        case,
+        form,
+    }
+}
 
 /// Why the argument of `--suite` or `--skip` cannot be understood. The command line is at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +147,12 @@ pub enum SpecError {
         /// What is wrong with it.
         reason: String,
     },
+    /// No manifest is named.
+    #[error("\"{spec}\" names no manifest: the form is manifest:FILE.toml[:CASE]")]
+    NoManifest {
+        /// The argument.
+        spec: String,
+    },
     /// The command's quotes do not pair.
     #[error("\"{spec}\" is not a command: a quote is opened and never closed")]
     Quotes {
@@ -78,12 +171,15 @@ pub struct Spec {
 /// What a [`Spec`] asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    Smoke {
-        check: Option<Pattern>,
+    /// Tests of a suite by their names; the group of a suite without any is `None`.
+    Named {
+        suite: &'static str,
+        group: Option<Pattern>,
+        case: Option<Pattern>,
     },
-    Kselftest {
-        collection: Option<Pattern>,
-        test: Option<Pattern>,
+    Manifest {
+        file: PathBuf,
+        case: Option<Pattern>,
     },
     Exec {
         words: Vec<String>,
@@ -100,6 +196,11 @@ pub struct Skip {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Unwanted {
     Names(Wanted),
+    /// Of a manifest by its name.
+    Manifest {
+        name: Option<Pattern>,
+        case: Option<Pattern>,
+    },
     Exec(Option<Pattern>),
 }
 
@@ -120,6 +221,18 @@ impl Spec {
                 });
             }
             Wanted::Exec { words }
+        } else if suite == MANIFEST {
+            let (file, case) = manifest(rest.unwrap_or(""))
+                .ok_or_else(|| SpecError::NoManifest { spec: text.into() })?;
+            Wanted::Manifest {
+                file: file.into(),
+                case: part(text, case, "a test's name")?,
+            }
+        } else if let (false, Some((file, case))) = (SUITES.contains(&suite), manifest(text)) {
+            Wanted::Manifest {
+                file: file.into(),
+                case: part(text, case, "a test's name")?,
+            }
         } else {
             names(text, suite, rest)?
         };
@@ -138,7 +251,17 @@ impl Spec {
     /// Whether it needs the kernel's selftests.
     #[must_use]
     pub fn is_kselftest(&self) -> bool {
-        matches!(self.wanted, Wanted::Kselftest { .. })
+        self.suite() == KSELFTEST
+    }
+
+    /// The suite that it selects from.
+    #[must_use]
+    pub fn suite(&self) -> &'static str {
+        match &self.wanted {
+            Wanted::Named { suite, .. } => suite,
+            Wanted::Manifest { .. } => MANIFEST,
+            Wanted::Exec { .. } => exec::SUITE,
+        }
     }
 }
 
@@ -151,6 +274,19 @@ impl Skip {
         let (suite, rest) = split(text);
         let unwanted = if suite == exec::SUITE {
             Unwanted::Exec(part(text, rest, "a command")?)
+        } else if suite == MANIFEST {
+            // By its file as `--suite` takes it, or by the name that its tests have.
+            let (name, case) = match rest.and_then(manifest) {
+                Some((file, case)) => (Some(stem(file)), case),
+                None => match rest.map(split) {
+                    Some((name, case)) => (Some(name), case),
+                    None => (None, None),
+                },
+            };
+            Unwanted::Manifest {
+                name: part(text, name, "a manifest's name")?,
+                case: part(text, case, "a test's name")?,
+            }
         } else {
             Unwanted::Names(names(text, suite, rest)?)
         };
@@ -171,6 +307,11 @@ impl Skip {
     pub fn matches(&self, id: &TestId) -> bool {
         match &self.unwanted {
             Unwanted::Names(wanted) => wanted.matches(id),
+            Unwanted::Manifest { name, case } => {
+                id.suite == MANIFEST
+                    && fits(name.as_ref(), id.group.as_deref().unwrap_or(""))
+                    && fits(case.as_ref(), &id.case)
+            }
             Unwanted::Exec(pattern) => id.suite == exec::SUITE && fits(pattern.as_ref(), &id.case),
         }
     }
@@ -179,10 +320,11 @@ impl Skip {
     #[must_use]
     pub fn covers_collection(&self, name: &str) -> bool {
         match &self.unwanted {
-            Unwanted::Names(Wanted::Kselftest {
-                collection,
-                test: None,
-            }) => fits(collection.as_ref(), name),
+            Unwanted::Names(Wanted::Named {
+                suite: KSELFTEST,
+                group,
+                case: None,
+            }) => fits(group.as_ref(), name),
             _ => false,
         }
     }
@@ -192,12 +334,28 @@ impl Wanted {
     /// Whether a test of that name is asked for. (A command is compared by its normalised text.)
     pub(crate) fn matches(&self, id: &TestId) -> bool {
         match self {
-            Self::Smoke { check } => id.suite == smoke::SUITE && fits(check.as_ref(), &id.case),
-            Self::Kselftest { collection, test } => {
-                id.suite == KSELFTEST
-                    && fits(collection.as_ref(), id.group.as_deref().unwrap_or(""))
-                    && fits(test.as_ref(), &id.case)
+            // A whole suite of KUnit's is one test. It is any case of it to who asks for that, and none to who leaves that out.
+            Self::Named {
+                suite: KUNIT,
+                group,
+                case,
+            } if id.group.is_none() => {
+                id.suite == KUNIT && fits(group.as_ref(), &id.case) && case.is_none()
             }
+            // By number, by name, or by both as its tests are called.
+            Self::Named {
+                suite: PERF, case, ..
+            } => {
+                let fits = |name| fits(case.as_ref(), name);
+                let (number, name) = id.case.split_once(' ').unwrap_or((&id.case, &id.case));
+                id.suite == PERF && (fits(&id.case) || fits(number) || fits(name))
+            }
+            Self::Named { suite, group, case } => {
+                id.suite == *suite
+                    && fits(group.as_ref(), id.group.as_deref().unwrap_or(""))
+                    && fits(case.as_ref(), &id.case)
+            }
+            Self::Manifest { case, .. } => id.suite == MANIFEST && fits(case.as_ref(), &id.case),
             Self::Exec { words } => id.suite == exec::SUITE && id.case == exec::name(words),
         }
     }
@@ -227,38 +385,50 @@ fn split(text: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// The path of a manifest and what follows it.
+fn manifest(text: &str) -> Option<(&str, Option<&str>)> {
+    const SUFFIX: &str = ".toml";
+    let ends = text
+        .match_indices(SUFFIX)
+        .map(|(start, _)| start + SUFFIX.len());
+    ends.filter(|&end| end > SUFFIX.len())
+        .find_map(|end| match &text[end..] {
+            "" => Some((&text[..end], None)),
+            rest => Some((&text[..end], Some(rest.strip_prefix(':')?))),
+        })
+}
+
+/// The name that a manifest has unless it says another.
+pub(crate) fn stem(file: &str) -> &str {
+    let name = Path::new(file).file_stem();
+    name.and_then(|name| name.to_str()).unwrap_or(file)
+}
+
 /// The suites whose tests have names that globs can match.
 fn names(text: &str, suite: &str, rest: Option<&str>) -> Result<Wanted, SpecError> {
-    let too_many = |form| SpecError::TooManyParts {
-        spec: text.into(),
-        form,
-    };
-    match suite {
-        smoke::SUITE => {
-            if rest.is_some_and(|r| r.contains(':')) {
-                return Err(too_many("smoke[:CHECK]"));
-            }
-            let check = part(text, rest, "a check's name")?;
-            Ok(Wanted::Smoke { check })
-        }
-        KSELFTEST => {
-            let (collection, test) = match rest.map(split) {
-                Some((collection, test)) => (Some(collection), test),
-                None => (None, None),
-            };
-            if test.is_some_and(|t| t.contains(':')) {
-                return Err(too_many("kselftest[:COLLECTION[:TEST]]"));
-            }
-            Ok(Wanted::Kselftest {
-                collection: part(text, collection, "a collection's name")?,
-                test: part(text, test, "a test's name")?,
-            })
-        }
-        _ => Err(SpecError::UnknownSuite {
+    let Some(form) = FORMS.iter().find(|form| form.suite == suite) else {
+        return Err(SpecError::UnknownSuite {
             spec: text.into(),
             nearest: nearest(suite, &SUITES, 1)[0],
-        }),
+        });
+    };
+    let (group, case) = match (form.group, rest.map(split)) {
+        (_, None) => (None, None),
+        (None, Some(_)) => (None, rest),
+        (Some(_), Some((group, case))) => (Some(group), case),
+    };
+    // Paths of Rust functions have colons.
+    if case.is_some_and(|case| case.contains(':')) && suite != CARGO {
+        return Err(SpecError::TooManyParts {
+            spec: text.into(),
+            form: form.form,
+        });
     }
+    Ok(Wanted::Named {
+        suite: form.suite,
+        group: part(text, group, form.group.unwrap_or_default())?,
+        case: part(text, case, form.case)?,
+    })
 }
 
 fn part(
@@ -283,125 +453,5 @@ fn part(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn words(text: &str) -> Vec<String> {
-        match Spec::parse(text).expect("a valid spec").wanted {
-            Wanted::Exec { words } => words,
-            other => panic!("{other:?} is no command"),
-        }
-    }
-
-    #[test]
-    fn a_command_is_split_as_a_shell_splits_and_nothing_is_expanded() {
-        assert_eq!(
-            words("exec:make -C 'a b' x:y"),
-            ["make", "-C", "a b", "x:y"]
-        );
-        assert_eq!(
-            words("exec:echo $HOME ; * | `id`"),
-            ["echo", "$HOME", ";", "*", "|", "`id`"]
-        );
-        assert_eq!(words(r#"exec:sh -c "exit 3""#), ["sh", "-c", "exit 3"]);
-    }
-
-    #[test]
-    fn a_command_that_is_none_is_refused() {
-        for text in ["exec", "exec:", "exec:   ", "exec:''"] {
-            assert!(
-                matches!(Spec::parse(text), Err(SpecError::Empty { .. })),
-                "{text}"
-            );
-        }
-        assert!(matches!(
-            Spec::parse("exec:echo 'a"),
-            Err(SpecError::Quotes { .. })
-        ));
-    }
-
-    #[test]
-    fn an_unknown_suite_is_told_from_those_there_are() {
-        let error = Spec::parse("kseltest:timers")
-            .expect_err("no such suite")
-            .to_string();
-        for needed in ["kseltest:timers", "smoke", "exec", "nearest is kselftest"] {
-            assert!(error.contains(needed), "{needed} is not in: {error}");
-        }
-        assert!(Spec::parse("").is_err());
-    }
-
-    #[test]
-    fn empty_and_surplus_parts_are_refused() {
-        for text in ["smoke:", "kselftest:", "kselftest:net:", "kselftest::x"] {
-            assert!(
-                matches!(Spec::parse(text), Err(SpecError::Empty { .. })),
-                "{text}"
-            );
-        }
-        for text in ["smoke:a:b", "kselftest:a:b:c"] {
-            assert!(
-                matches!(Spec::parse(text), Err(SpecError::TooManyParts { .. })),
-                "{text}"
-            );
-        }
-        assert!(matches!(
-            Spec::parse("kselftest:net["),
-            Err(SpecError::Glob { .. })
-        ));
-    }
-
-    #[test]
-    fn globs_match_level_by_level() {
-        let id = TestId::grouped("kselftest", "net/forwarding", "bridge_vlan.sh");
-        for (text, expected) in [
-            ("kselftest", true),
-            ("kselftest:net*", true),
-            ("kselftest:net", false),
-            ("kselftest:net/forwarding:bridge*", true),
-            ("kselftest:*:*vlan*", true),
-            ("kselftest:*:mirror*", false),
-            ("smoke", false),
-        ] {
-            let spec = Spec::parse(text).expect("a valid spec");
-            assert_eq!(spec.wanted.matches(&id), expected, "{text}");
-            let skip = Skip::parse(text).expect("a valid spec");
-            assert_eq!(skip.matches(&id), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_skip_compares_a_command_by_its_text() {
-        let id = exec::test(&words("exec:make   check")).id;
-        for (text, expected) in [
-            ("exec", true),
-            ("exec:make check", true),
-            ("exec:make*", true),
-            ("exec:make", false),
-        ] {
-            let skip = Skip::parse(text).expect("a valid spec");
-            assert_eq!(skip.matches(&id), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_collection_is_covered_only_by_a_skip_of_all_its_tests() {
-        let covers = |text| {
-            Skip::parse(text)
-                .expect("valid")
-                .covers_collection("net/lib")
-        };
-        assert!(covers("kselftest") && covers("kselftest:net/*"));
-        assert!(!covers("kselftest:net/lib:a*") && !covers("smoke") && !covers("exec:kselftest"));
-    }
-
-    proptest! {
-        #[test]
-        fn parsing_never_panics_and_errors_hold_the_argument(text in "(smoke|kselftest|exec|.{0,5})(:.{0,12}){0,3}") {
-            for error in [Spec::parse(&text).err(), Skip::parse(&text).err()].into_iter().flatten() {
-                prop_assert!(error.to_string().contains(&text));
-            }
-        }
-    }
-}
+#[path = "spec_tests.rs"]
+mod tests;

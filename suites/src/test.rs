@@ -1,6 +1,6 @@
 //! One test, ready to be run.
 
-use crate::{SplatPolicy, TestId};
+use crate::{Need, SplatPolicy, TestId};
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// A test that a selection gave: everything a machine needs to run it and a judge to read it.
@@ -22,6 +22,32 @@ pub struct Test {
     pub splats: SplatPolicy,
     /// Why it cannot be run although it was selected, such as a program that was not built; it is then a harness error.
     pub unavailable: Option<String>,
+    /// Why it is not run here; it is then a skip.
+    pub skip: Option<String>,
+    /// Why it is known to fail; a failure is then expected.
+    pub known_failure: Option<String>,
+    /// What it needs of kernel and root. The run looks whether that is there, and skips the test otherwise.
+    pub needs: Vec<Need>,
+}
+
+impl Test {
+    /// A test without any of what is optional: no limit, environment, need or wish.
+    #[must_use]
+    pub fn new(id: TestId, program: Program, format: OutputFormat) -> Self {
+        Self {
+            id,
+            program,
+            cwd: None,
+            env: Vec::new(),
+            timeout: None,
+            format,
+            splats: SplatPolicy::default(),
+            unavailable: None,
+            skip: None,
+            known_failure: None,
+            needs: Vec::new(),
+        }
+    }
 }
 
 /// What a test runs.
@@ -42,4 +68,14 @@ pub enum OutputFormat {
     Kselftest,
     /// The exit status alone counts.
     ExitStatus,
+    /// What KUnit prints into the kernel log or its debugfs files, without prefixes or with them.
+    Kunit,
+    /// The output of one of LTP's programs; its exit status is LTP's mask ([`crate::ltp::status`]).
+    Ltp,
+    /// What xfstests' `check` prints.
+    Xfstests,
+    /// What blktests' `check` prints.
+    Blktests,
+    /// Objects with `id`, `outcome` and perhaps `message`, one a line.
+    JsonLines,
 }

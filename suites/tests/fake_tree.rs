@@ -141,6 +141,8 @@ impl Lab {
                 install_dir: None,
                 env: &[],
             },
+            places: suites::Places::default(),
+            facts: suites::RunFacts::default(),
             cancelled,
             progress,
         });

@@ -41,6 +41,8 @@ fn select(tree: &Tree, cache: &Path) -> Selected {
                 install_dir: None,
                 env: &[],
             },
+            places: suites::Places::default(),
+            facts: suites::RunFacts::default(),
             cancelled: &AtomicBool::new(false),
             progress: &mut |_| {},
         })

@@ -6,7 +6,7 @@
 //! | outcome | element | `type` |
 //! | --- | --- | --- |
 //! | pass | none | |
-//! | skip, expected-fail | `skipped` | the outcome's name |
+//! | skip, expected-fail, flaky | `skipped` | the outcome's name |
 //! | fail, time-out | `failure` | the outcome's name |
 //! | kernel-crash, hang, boot-failure, not-run, harness-error | `error` | the outcome's name |
 

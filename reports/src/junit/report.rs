@@ -29,7 +29,7 @@ pub(super) fn render(summary: &Summary, run_dir: &Path) -> io::Result<Vec<u8>> {
     let mut names = Names::default();
     let mut suites = Suites::new(summary.run.as_ref());
     let not_finished = not_finished(summary);
-    for result in summary.results.iter().chain(&not_finished) {
+    for result in summary.in_order().into_iter().chain(&not_finished) {
         let cases = case::cases(result, run_dir, &mut names);
         suites.of(&result.id).add_testcases(cases);
     }

@@ -30,7 +30,8 @@ pub(super) fn evidence(result: &TestResult, run_dir: &Path, streamed: bool) -> V
     if message.lines().nth(MESSAGE_LINES).is_some() {
         lines.push(format!("{INDENT}..."));
     }
-    if result.outcome.is_good() {
+    // What each of several attempts left was shown when it ended.
+    if result.outcome.is_good() || !result.attempts.is_empty() {
         return lines;
     }
     if !streamed {

@@ -2,7 +2,8 @@
 
 use super::style::{Color, Style, color};
 use crate::{
-    Counts, Summary, TestResult, journal::JOURNAL, json::RESULTS, junit::JUNIT, text::terminal_line,
+    Change, Changes, Counts, Summary, TestResult, journal::JOURNAL, json::RESULTS, junit::JUNIT,
+    text::terminal_line,
 };
 use std::path::Path;
 use suites::{Outcome, TestId};
@@ -19,6 +20,7 @@ fn word(outcome: Outcome) -> &'static str {
         Outcome::Fail => "FAIL",
         Outcome::Skip => "SKIP",
         Outcome::ExpectedFail => "XFAIL",
+        Outcome::Flaky => "FLAKY",
         Outcome::TimeOut => "TIME-OUT",
         Outcome::Hang => "HANG",
         Outcome::KernelCrash => "KERNEL-CRASH",
@@ -35,6 +37,7 @@ fn counted(outcome: Outcome, n: u64) -> String {
         Outcome::Fail => "failed",
         Outcome::Skip => "skipped",
         Outcome::ExpectedFail => "failed as expected",
+        Outcome::Flaky => "flaky",
         Outcome::TimeOut => "timed out",
         Outcome::Hang => "hung",
         Outcome::KernelCrash => "crashed the kernel",
@@ -122,10 +125,14 @@ pub(super) fn summary(style: Style, summary: &Summary, run_dir: &Path) -> Vec<St
             label(style, Color::Red, "Splats")
         ));
     }
-    let ran = summary.results.iter();
-    let wrong = ran.filter(|r| !r.outcome.is_good() && r.outcome != Outcome::NotRun);
+    let ran = summary.in_order().into_iter();
+    let wrong = ran.filter(|r| {
+        let same = summary.change(r).is_some_and(Change::is_none);
+        !r.outcome.is_good() && r.outcome != Outcome::NotRun && !same
+    });
     lines.extend(wrong.map(|r| result(style, r)));
     lines.extend(not_run(style, summary, &left));
+    lines.extend(summary.changes().map(|changes| compared(style, &changes)));
     if let Some(finished) = finished {
         lines.push(format!(
             "exit status {}: {}",
@@ -138,6 +145,27 @@ pub(super) fn summary(style: Style, summary: &Summary, run_dir: &Path) -> Vec<St
         lines.push(format!("{what:>13} {}", terminal_line(&path)));
     }
     lines
+}
+
+/// `Baseline 1 new failure, 2 fixed, 0 still failing, 1 new test, 0 missing, compared with linux 6.12 in results.json`.
+fn compared(style: Style, changes: &Changes<'_>) -> String {
+    let new = changes.new_failures.len();
+    let well = if new == 0 { Color::Green } else { Color::Red };
+    let tests = changes.new_tests.len();
+    let missing = match &changes.missing_tests {
+        None => String::new(),
+        Some(missing) => format!(", {} missing", missing.len()),
+    };
+    format!(
+        "{} {new} new failure{}, {} fixed, {} still failing, {tests} new test{}{missing}, compared with linux {} in {}",
+        label(style, well, "Baseline"),
+        if new == 1 { "" } else { "s" },
+        changes.fixed.len(),
+        changes.still_failing.len(),
+        if tests == 1 { "" } else { "s" },
+        terminal_line(changes.release),
+        terminal_line(changes.file),
+    )
 }
 
 fn not_run(style: Style, summary: &Summary, left: &[&TestId]) -> Vec<String> {

@@ -3,6 +3,9 @@
 use crate::{Machine, Summary, text::terminal_line};
 use suites::Outcome;
 
+/// Tests that are named where several run at once, oldest first.
+const NAMED: usize = 3;
+
 /// `1 failed; kselftest:timers:posix_timers (3 s)`, as it is `now_ms` after the start of the run.
 pub(super) fn line(summary: &Summary, now_ms: u64) -> String {
     let wrong = |outcome: Outcome| !outcome.is_good() && outcome != Outcome::NotRun;
@@ -18,18 +21,16 @@ pub(super) fn line(summary: &Summary, now_ms: u64) -> String {
 }
 
 fn activity(summary: &Summary, now_ms: u64) -> Option<String> {
-    if let Some(running) = summary.running.first() {
-        let seconds = now_ms.saturating_sub(running.since_ms) / 1000;
-        let more = summary.running.len() - 1;
-        let others = if more > 0 {
-            format!(" and {more} more")
-        } else {
-            String::new()
-        };
-        return Some(format!(
-            "{} ({seconds} s){others}",
-            terminal_line(&running.id.to_string())
-        ));
+    if !summary.running.is_empty() {
+        let named = summary.running.iter().take(NAMED).map(|running| {
+            let seconds = now_ms.saturating_sub(running.since_ms) / 1000;
+            format!("{} ({seconds} s)", terminal_line(&running.id.to_string()))
+        });
+        let text = named.collect::<Vec<_>>().join(", ");
+        return Some(match summary.running.len().saturating_sub(NAMED) {
+            0 => text,
+            more => format!("{text} and {more} more"),
+        });
     }
     let booting = |m: &&Machine| m.release.is_none() && m.ended.is_none();
     let machine = summary.machines.iter().find(booting)?;
@@ -55,10 +56,15 @@ mod tests {
     #[test]
     fn several_tests_at_once_are_counted() {
         let mut summary = Summary::of(&testing::a_run()[..5]);
+        let name = "kselftest:timers:nanosleep (0 s)";
         summary.running.push(summary.running[0].clone());
+        assert_eq!(line(&summary, 400), format!("{name}, {name}"));
+        for _ in 0..3 {
+            summary.running.push(summary.running[0].clone());
+        }
         assert_eq!(
             line(&summary, 400),
-            "kselftest:timers:nanosleep (0 s) and 1 more"
+            format!("{name}, {name}, {name} and 2 more")
         );
     }
 }

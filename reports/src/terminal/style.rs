@@ -33,7 +33,7 @@ impl Style {
 pub(super) fn color(outcome: Outcome) -> Color {
     match outcome {
         Outcome::Pass => Color::Green,
-        Outcome::Skip | Outcome::ExpectedFail | Outcome::NotRun => Color::Yellow,
+        Outcome::Skip | Outcome::ExpectedFail | Outcome::Flaky | Outcome::NotRun => Color::Yellow,
         Outcome::Fail
         | Outcome::TimeOut
         | Outcome::Hang

@@ -8,7 +8,7 @@ use super::{
     streamed::{Stream, Streamed},
     style::{Color, Style},
 };
-use crate::{Event, Record, Summary, splats::heading, text::terminal_line};
+use crate::{Change, Event, Record, Summary, splats::heading, text::terminal_line};
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
@@ -37,6 +37,8 @@ pub enum Show {
     Run,
     /// What tests what, and warnings: the rest is somebody else's to tell.
     Beginning,
+    /// What tests what, warnings, and the end: what happened in between was told before.
+    Outline,
     /// Nothing.
     Nothing,
 }
@@ -95,6 +97,12 @@ impl Terminal {
         self.options.live
     }
 
+    /// Whether output is shown as it comes.
+    #[must_use]
+    pub fn shows_output(&self) -> bool {
+        self.options.verbose
+    }
+
     /// Shows the next bytes of a test's output, if output is to be shown as it comes.
     pub fn output(&mut self, id: &TestId, stream: Stream, bytes: &[u8]) {
         if self.options.verbose {
@@ -121,8 +129,10 @@ impl Terminal {
         let style = self.style;
         match (self.options.show, event) {
             (Show::Nothing, _) => return vec![],
-            (Show::Beginning, Event::RunStarted(_) | Event::Warning { .. }) | (Show::Run, _) => {}
-            (Show::Beginning, _) => return vec![],
+            (Show::Run, _)
+            | (Show::Beginning | Show::Outline, Event::RunStarted(_) | Event::Warning { .. }) => {}
+            (Show::Outline, Event::RunFinished { .. }) => {}
+            (Show::Beginning | Show::Outline, _) => return vec![],
         }
         match event {
             Event::RunStarted(run) => vec![terminal_line(&run.headline())],
@@ -143,7 +153,7 @@ impl Terminal {
                     format!("{} {}", label(style, Color::Yellow, "WARNING"), terminal_line(&text))
                 })
                 .collect(),
-            Event::MachineStarted { .. } => vec![],
+            Event::Baseline(_) | Event::MachineStarted { .. } => vec![],
             Event::MachineReady {
                 machine,
                 release,
@@ -174,9 +184,22 @@ impl Terminal {
             Event::MachineReady { .. } | Event::MachineEnded { .. } | Event::TestStarted { .. } => {
                 vec![]
             }
+            Event::TestAttempted(result) => {
+                let mut lines = self.streamed.finish(&result.id);
+                if !result.outcome.is_good() || self.options.verbose {
+                    lines.push(format!("{} (one attempt)", format::result(style, result)));
+                    lines.extend(evidence(result, &self.run_dir, self.options.verbose));
+                }
+                lines
+            }
             Event::TestFinished(result) => {
                 let mut lines = self.streamed.finish(&result.id);
-                lines.push(format::result(style, result));
+                let change = summary.change(result);
+                if change.is_some_and(Change::is_none) && !self.options.verbose {
+                    return lines;
+                }
+                let note = change.map_or("", Change::note);
+                lines.push(format!("{}{note}", format::result(style, result)));
                 lines.extend(evidence(result, &self.run_dir, self.options.verbose));
                 lines
             }

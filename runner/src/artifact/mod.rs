@@ -7,5 +7,5 @@ mod sealed;
 
 pub use kept::keep;
 pub use names::{guest_path, test_dir};
-pub use rundir::RunDir;
+pub use rundir::{RunDir, RunDirError};
 pub use sealed::sealed_file;

@@ -1,8 +1,12 @@
 //! The output directory of a run.
 
-use rustix::fs::{CWD, symlinkat};
+use rustix::{
+    fs::{CWD, FlockOperation, flock, symlinkat},
+    io::Errno,
+};
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 use time::{OffsetDateTime, macros::format_description};
@@ -18,7 +22,17 @@ const OURS: &[&str] = &[
     "kernel.log",
     "console.log",
     "tests",
+    "inputs",
 ];
+
+/// Whether a run writes a file of that name at the top of its directory.
+fn is_ours(name: &str) -> bool {
+    let lane = |log: &str| {
+        let rest = name.strip_prefix(log)?.strip_suffix(".log")?;
+        (!rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit())).then_some(())
+    };
+    OURS.contains(&name) || lane("kernel-").or_else(|| lane("console-")).is_some()
+}
 
 /// Why there is no output directory.
 #[derive(Debug, thiserror::Error)]
@@ -42,12 +56,19 @@ pub enum RunDirError {
         "the output directory {0} is not empty and holds no earlier results: name another, or empty it"
     )]
     NotOurs(String),
+    /// Another run writes to it.
+    #[error(
+        "another run is writing to the output directory {0}: wait for its end, or name another"
+    )]
+    InUse(String),
 }
 
 /// The output directory of a run, made and writable.
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
+    #[expect(dead_code, reason = "its lock keeps other runs out until it is closed")]
+    lock: Option<File>,
 }
 
 impl RunDir {
@@ -70,7 +91,8 @@ impl RunDir {
             match fs::create_dir(&path) {
                 Ok(()) => {
                     point_latest(&parent, &name);
-                    return Ok(Self { path });
+                    let lock = lock(&path)?;
+                    return Ok(Self { path, lock });
                 }
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(io_error("make the directory", &path)(e)),
@@ -90,12 +112,17 @@ impl RunDir {
             return Err(RunDirError::NotADirectory(path.display().to_string()));
         }
         fs::create_dir_all(path).map_err(io_error("make the directory", path))?;
-        let mut entries = fs::read_dir(path).map_err(io_error("read", path))?;
-        if entries.next().is_some() {
+        let lock = lock(path)?;
+        let entries = fs::read_dir(path).map_err(io_error("read", path))?;
+        let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+        if !names.is_empty() {
             if !path.join("events.jsonl").exists() {
                 return Err(RunDirError::NotOurs(path.display().to_string()));
             }
-            for name in OURS {
+            for name in names
+                .iter()
+                .filter(|name| name.to_str().is_some_and(is_ours))
+            {
                 let old = path.join(name);
                 let removed = if old.is_dir() {
                     fs::remove_dir_all(&old)
@@ -110,13 +137,29 @@ impl RunDir {
                 }
             }
         }
-        Ok(Self { path: path.into() })
+        Ok(Self {
+            path: path.into(),
+            lock,
+        })
     }
 
     /// Its path, as it was named.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Takes the directory for one run. The lock is on the directory itself, so that no file is left of it.
+///
+/// # Errors
+/// [`RunDirError::InUse`]; [`RunDirError::Io`]. A file system that has no locks goes without.
+fn lock(path: &Path) -> Result<Option<File>, RunDirError> {
+    let dir = File::open(path).map_err(io_error("open", path))?;
+    match flock(&dir, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(dir)),
+        Err(Errno::WOULDBLOCK) => Err(RunDirError::InUse(path.display().to_string())),
+        Err(_) => Ok(None),
     }
 }
 
@@ -159,6 +202,31 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_a_run_writes_to_is_not_taken() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let first = RunDir::create_at(dir.path()).expect("made");
+        fs::write(dir.path().join("events.jsonl"), "x").expect("written");
+        let second = RunDir::create_at(dir.path());
+        assert!(matches!(second, Err(RunDirError::InUse(_))), "{second:?}");
+        assert!(dir.path().join("events.jsonl").exists());
+        drop(first);
+        RunDir::create_at(dir.path()).expect("free again");
+    }
+
+    #[test]
+    fn logs_of_lanes_are_known_and_nothing_like_them() {
+        assert!(is_ours("kernel-2.log") && is_ours("console-32.log") && is_ours("kernel.log"));
+        for other in [
+            "kernel-.log",
+            "kernel-x.log",
+            "kernel-2.log.old",
+            "my-2.log",
+        ] {
+            assert!(!is_ours(other), "{other}");
+        }
+    }
+
+    #[test]
     fn a_directory_with_other_things_in_it_is_left_alone() {
         let dir = tempfile::tempdir().expect("temporary directory");
         fs::write(dir.path().join("thesis.tex"), "years of work").expect("written");
@@ -172,7 +240,13 @@ mod tests {
     #[test]
     fn earlier_results_make_way_and_nothing_else_does() {
         let dir = tempfile::tempdir().expect("temporary directory");
-        for name in ["events.jsonl", "junit.xml", "notes.txt"] {
+        for name in [
+            "events.jsonl",
+            "junit.xml",
+            "kernel-2.log",
+            "console-10.log",
+            "notes.txt",
+        ] {
             fs::write(dir.path().join(name), "x").expect("written");
         }
         fs::create_dir_all(dir.path().join("tests/smoke")).expect("made");

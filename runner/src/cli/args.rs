@@ -13,19 +13,41 @@ pub struct SelectArgs {
     #[arg(
         long = "suite",
         value_name = "SPEC",
-        default_value = "smoke",
-        help = "What to run: smoke[:CHECK], kselftest[:COLLECTION[:TEST]], exec:COMMAND; globs allowed, repeatable"
+        help = "What to run: smoke[:CHECK], kselftest[:COLLECTION[:TEST]], kunit[:SUITE[:CASE]], cargo[:PACKAGE[:TEST]], \
+                ltp[:SCENARIO[:CASE]], xfstests[:GROUP[:TEST]], blktests[:GROUP[:TEST]], stress-ng[:STRESSOR], perf[:TEST], \
+                FILE.toml[:CASE] (a manifest), exec:COMMAND; globs allowed, repeatable [default: smoke]"
     )]
     pub suites: Vec<String>,
+    /// A file with more of it, one SPEC a line, # before comments; - is standard input; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub from_file: Vec<PathBuf>,
     /// What to leave out of it, in the same form; repeatable
     #[arg(long = "skip", value_name = "SPEC")]
     pub skips: Vec<String>,
+    /// Tests to report as skipped, with reasons: [[skip]] entries in TOML; repeatable
+    #[arg(long = "skip-list", value_name = "FILE")]
+    pub skip_lists: Vec<PathBuf>,
+    /// Tests whose failure is expected, with reasons: [[known-failure]] entries in TOML; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub known_failures: Vec<PathBuf>,
     /// Kernel source tree whose selftests are built [default: the tree we stand in, else the kernel image's]
     #[arg(long, value_name = "DIR", conflicts_with = "kselftest")]
     pub tree: Option<PathBuf>,
     /// Installed selftests: what `make -C tools/testing/selftests install INSTALL_PATH=DIR` made
     #[arg(long, value_name = "DIR")]
     pub kselftest: Option<PathBuf>,
+    /// Directory in the Rust workspace whose tests are run [default: the one we stand in]
+    #[arg(long, value_name = "DIR")]
+    pub cargo_dir: Option<PathBuf>,
+    /// Installed LTP [default: /opt/ltp]
+    #[arg(long, value_name = "DIR")]
+    pub ltp: Option<PathBuf>,
+    /// Built tree of xfstests
+    #[arg(long, value_name = "DIR")]
+    pub xfstests: Option<PathBuf>,
+    /// Built tree of blktests
+    #[arg(long, value_name = "DIR")]
+    pub blktests: Option<PathBuf>,
 }
 
 /// `HOST=GUEST`.

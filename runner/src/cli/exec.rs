@@ -95,7 +95,6 @@ pub fn run(args: &ExecArgs) -> Result<ExitCode, Failure> {
     let run_dir = RunDir::create_at(out).map_err(|e| Failure::host(error_chain(&e)))?;
     let rules = Rules {
         timeout: args.timeout,
-        fail_fast: false,
         output_limit: u64::MAX,
         output_kept: match &args.output {
             Some(_) => OUTPUT_LIMIT,

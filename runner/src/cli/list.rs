@@ -21,17 +21,17 @@ pub fn run(args: &ListArgs) -> Result<Exit, Failure> {
         Cancel::install().map_err(|e| Failure::host(format!("cannot catch signals: {e}")))?;
     let cwd = std::env::current_dir()
         .map_err(|e| Failure::host(format!("cannot find the current directory: {e}")))?;
-    // Only to find the tree it was built in: a list needs no kernel.
-    let kernel = args.select.kernel.clone().unwrap_or_default();
-    let selected = plan::select(
-        &args.select,
-        &kernel,
-        Path::new("/"),
-        &[],
-        &cwd,
-        cache_dir().as_deref(),
-        &cancel,
-    );
+    // A list needs no kernel, but says more with one.
+    let known = plan::Known::find(args.select.kernel.as_deref(), &cwd, cache_dir().as_deref());
+    let selected = plan::select(&plan::Asked {
+        args: &args.select,
+        about: known.about(args.select.kernel.as_deref()),
+        root: Path::new("/"),
+        env: &[],
+        cwd: &cwd,
+        cache: cache_dir().as_deref(),
+        cancel: &cancel,
+    });
     let selected = match (selected, cancel.interrupt()) {
         (_, Some(Interrupt::Int)) => return Ok(Exit::Interrupted),
         (_, Some(Interrupt::Term)) => return Ok(Exit::Terminated),
@@ -43,6 +43,9 @@ pub fn run(args: &ListArgs) -> Result<Exit, Failure> {
     let mut text = String::new();
     for test in &selected.tests {
         text.push_str(&format!("{}\n", test.id));
+        if let Some(why) = &test.skip {
+            eprintln!("runner: {} is skipped: {why}", test.id);
+        }
         if let Some(why) = &test.unavailable {
             eprintln!("runner: {}: {why}", test.id);
         }

@@ -14,7 +14,7 @@ use crate::{
         Transport,
     },
     packed::{self, Closure, Wanted},
-    plan::{self, Boot, BootMethod, BootWishes, RootTransport},
+    plan::{self, About, Boot, BootMethod, BootWishes, RootTransport},
     session::{PassOn, Settings},
 };
 use clap::builder::NonEmptyStringValueParser;
@@ -107,6 +107,8 @@ pub struct Machinery<'a> {
     pub root: PathBuf,
     /// Environment of everything that runs in it.
     pub env: Vec<(OsString, OsString)>,
+    /// Options of the kernel command line that the tests need; what `--append` says comes after them and wins.
+    pub boot_options: Vec<String>,
     shares: Vec<(PathBuf, PathBuf)>,
     cpus: Topology,
     memory_mib: u64,
@@ -117,8 +119,6 @@ pub struct Machinery<'a> {
 pub struct Rules {
     /// Limit that replaces every test's own, unscaled; zero for none.
     pub timeout: Option<Duration>,
-    /// Whether the first test that is not good ends the run.
-    pub fail_fast: bool,
     /// Bytes of each stream of a test that the guest passes on.
     pub output_limit: u64,
     /// Bytes of each stream that are kept in the output directory.
@@ -204,6 +204,7 @@ impl MachineArgs {
             boot,
             root,
             env,
+            boot_options: Vec::new(),
             shares,
             cpus,
             memory_mib,
@@ -224,6 +225,19 @@ fn enough(memory_mib: u64, boot: &Boot) -> Result<(), Failure> {
 }
 
 impl Machinery<'_> {
+    /// What is known of the kernel, for the selection of tests.
+    pub fn about(&self) -> About<'_> {
+        About {
+            path: Some(&self.boot.image.path),
+            image: Some(&self.boot.image),
+            release: Some(&self.boot.image.release),
+            config: self.boot.config.as_ref(),
+            modules: self.boot.modules.as_ref(),
+            accelerator: Some(self.engine.accelerator().as_str()),
+            time_factor: Some(self.scale()),
+        }
+    }
+
     /// Packs what `tests` need into the initramfs, where the kernel sees the host's files in no other way. `further` are
     /// directories that the tests need, host and guest path.
     ///
@@ -301,9 +315,17 @@ impl Machinery<'_> {
             .unwrap_or_else(|| accelerator.timeout_scale() * self.boot.slowness)
     }
 
+    /// Time from start to the first test, unscaled.
+    fn boot_timeout(&self) -> Duration {
+        match self.boot_options.is_empty() {
+            true => self.args.boot_timeout,
+            false => self.args.boot_timeout + TESTS_AT_BOOT,
+        }
+    }
+
     /// What the reports say of a run of `tests` that starts `now`.
-    pub fn info(&self, tests: &[Test], now: OffsetDateTime) -> RunInfo {
-        RunInfo {
+    pub fn info(&self, tests: &[Test], now: OffsetDateTime) -> Box<RunInfo> {
+        Box::new(RunInfo {
             version: env!("CARGO_PKG_VERSION").into(),
             started: now
                 .format(&Rfc3339)
@@ -320,8 +342,12 @@ impl Machinery<'_> {
             cpus: self.cpus.count(),
             memory_mib: self.memory_mib,
             timeout_scale: self.scale(),
+            jobs: 1,
+            repeat: 1,
+            retries: 0,
+            shard: None,
             tests: tests.iter().map(|test| test.id.clone()).collect(),
-        }
+        })
     }
 
     /// What a person should know before it starts.
@@ -382,7 +408,7 @@ impl Machinery<'_> {
             spec: MachineSpec {
                 kernel,
                 initramfs,
-                append: args.append.clone(),
+                append: [&self.boot_options[..], &args.append].concat(),
                 cpus: self.cpus,
                 memory_mib: self.memory_mib,
                 transport: self.boot.transport,
@@ -396,13 +422,12 @@ impl Machinery<'_> {
             cwd: self.cwd(cwd).into(),
             known_files: self.known_files(tests),
             scale,
-            boot_timeout: args.boot_timeout.mul_f64(scale),
+            boot_timeout: self.boot_timeout().mul_f64(scale),
             timeout: rules.timeout,
             output_limit: rules.output_limit,
             output_kept: rules.output_kept,
             passed_on: rules.passed_on,
             artifacts: ARTIFACTS,
-            fail_fast: rules.fail_fast,
             measured: false,
             run_dir: run_dir.path().into(),
             allowed_splats: rules.allowed_splats,
@@ -412,6 +437,9 @@ impl Machinery<'_> {
         })
     }
 }
+
+/// What tests that the kernel runs while it boots may take: the limit of one case of KUnit's (`lib/kunit/try-catch.c`).
+const TESTS_AT_BOOT: Duration = Duration::from_secs(300);
 
 /// By which selftests know that they must not measure (`tools/testing/selftests/net/lib.sh` and others).
 const SLOW: &str = "KSFT_MACHINE_SLOW";

@@ -4,8 +4,12 @@ mod args;
 mod bench;
 mod cpus;
 mod exec;
+mod kconfig;
 mod list;
 mod machine;
+mod merge;
+mod parse;
+mod pool;
 mod report;
 mod splats;
 mod test;
@@ -43,8 +47,12 @@ enum Command {
     Exec(Box<exec::ExecArgs>),
     /// Print what a selection means, without booting
     List(list::ListArgs),
-    /// Write junit.xml and results.json anew from the events of a run that was killed
+    /// Print the kernel configuration that a selection wants, as a fragment
+    Kconfig(kconfig::KconfigArgs),
+    /// Write junit.xml and results.json anew from a run's events, or join those of several runs
     Report(report::ReportArgs),
+    /// Judge a log that was recorded elsewhere: a serial console, run_kselftest.sh, KUnit, LTP
+    Parse(parse::ParseArgs),
     /// List the error reports in a recorded kernel log
     Splats(splats::SplatsArgs),
     /// Measure how fast machines boot and read the host's files
@@ -75,6 +83,8 @@ pub fn main() -> ExitCode {
         Command::Exec(args) => exec::run(&args),
         Command::Test(args) => test::run(&args).map(ExitCode::from),
         Command::List(args) => list::run(&args).map(ExitCode::from),
+        Command::Parse(args) => parse::run(&args).map(ExitCode::from),
+        Command::Kconfig(args) => kconfig::run(&args).map(ExitCode::from),
         Command::Report(args) => report::run(&args).map(ExitCode::from),
         Command::Splats(args) => splats::run(&args).map(ExitCode::from),
     };

@@ -4,12 +4,14 @@ use super::{
     EXIT_STATUS, Failure,
     args::{SelectArgs, parse_pattern, parse_seconds},
     machine::{MachineArgs, Rules, base_environment, cache_dir, host},
+    pool::{PoolArgs, share},
 };
 use crate::{
     artifact::RunDir,
-    dispatch::{self, Cancel, Interrupt},
+    dispatch::{self, Cancel, Interrupt, Orders},
     error_chain,
-    exit::{BootFailure, Exit},
+    exit::{BootFailure, Exit, Verdict},
+    machine::Accelerator,
     plan,
 };
 use reports::{Event, Reports, TerminalOptions};
@@ -24,6 +26,8 @@ use time::OffsetDateTime;
 pub struct TestArgs {
     #[command(flatten)]
     select: SelectArgs,
+    #[command(flatten)]
+    pool: PoolArgs,
     #[command(flatten)]
     machine: MachineArgs,
     /// Time limit of every test, instead of its own (its settings file's, else 45 s for selftests, 300 s for commands); 0 for none
@@ -61,26 +65,41 @@ pub const OUTPUT_LIMIT: u64 = 16 << 20;
 pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     let cancel = Cancel::install().map_err(host("catch signals"))?;
     let cwd = std::env::current_dir().map_err(host("find the current directory"))?;
+    let baseline = args.pool.baseline()?;
+    let part = args.pool.part()?;
     let mut machinery =
         args.machine
             .prepare(args.select.kernel.as_deref(), &cwd, &base_environment())?;
-    let selected = plan::select(
-        &args.select,
-        &machinery.boot.image.path,
-        &machinery.root,
-        &machinery.env,
-        &cwd,
-        cache_dir().as_deref(),
-        &cancel,
-    );
+    let selected = plan::select(&plan::Asked {
+        args: &args.select,
+        about: machinery.about(),
+        root: &machinery.root,
+        env: &machinery.env,
+        cwd: &cwd,
+        cache: cache_dir().as_deref(),
+        cancel: &cancel,
+    });
     let selected = match (selected, cancel.interrupt()) {
         (_, Some(Interrupt::Int)) => return Ok(Exit::Interrupted),
         (_, Some(Interrupt::Term)) => return Ok(Exit::Terminated),
         (selected, None) => selected?,
     };
-    let packed = machinery.pack(&selected.tests, &selected.shares, &cwd)?;
+    machinery.boot_options.clone_from(&selected.boot_options);
 
+    let accelerator = machinery.engine.accelerator();
+    let (durations, records_lost) = args.pool.durations(accelerator.as_str());
+    let share = share(selected.tests, part, &durations);
+    let packed = machinery.pack(&share.tests, &selected.shares, &cwd)?;
     let now = OffsetDateTime::now_utc();
+    let mut info = machinery.info(&share.tests, now);
+    let translated = accelerator == Accelerator::Tcg;
+    let (jobs, too_many) = args.pool.jobs(info.cpus, info.memory_mib, translated);
+    let repetition = args.pool.repetition();
+    info.jobs = jobs;
+    info.repeat = repetition.times;
+    info.retries = repetition.retries;
+    info.shard.clone_from(&share.shard);
+
     let run_dir = match &args.output {
         Some(path) => RunDir::create_at(path),
         None => RunDir::create_default(&cwd, now),
@@ -88,14 +107,13 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     .map_err(|e| Failure::host(error_chain(&e)))?;
     let rules = Rules {
         timeout: args.timeout,
-        fail_fast: args.fail_fast,
         output_limit: OUTPUT_LIMIT,
         output_kept: OUTPUT_LIMIT,
         passed_on: None,
         allowed_splats: args.allowed_splats.clone(),
     };
     let settings = machinery.settings(
-        &selected.tests,
+        &share.tests,
         &selected.shares,
         &cwd,
         rules,
@@ -104,13 +122,32 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     )?;
     let mut reports = Reports::create(run_dir.path(), terminal(args.verbose))
         .map_err(|e| Failure::host(error_chain(&e)))?;
+    let orders = Orders {
+        rules: dispatch::Rules {
+            lanes: usize::try_from(jobs).expect("a small number"),
+            isolate: args.pool.isolate(),
+            repetition,
+            fail_fast: args.fail_fast,
+        },
+        weights: &share.expected,
+        verdict: Verdict {
+            boot_failure: args.boot_failure,
+            flaky_is_bad: repetition.times > 1,
+        },
+    };
     let result = reports
-        .emit(Event::RunStarted(machinery.info(&selected.tests, now)))
+        .emit(Event::RunStarted(info))
+        .and_then(|()| {
+            let baseline = baseline.map(|baseline| Event::Baseline(Box::new(baseline)));
+            baseline.map_or(Ok(()), |event| reports.emit(event))
+        })
         .and_then(|()| {
             machinery
                 .warnings()
                 .chain(packed)
                 .chain(selected.warnings)
+                .chain(records_lost)
+                .chain(too_many)
                 .map(|text| Event::Warning { text })
                 .try_for_each(|event| reports.emit(event))
         })
@@ -118,12 +155,25 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
             dispatch::run(
                 machinery.engine.as_ref(),
                 &settings,
-                &selected.tests,
+                &share.tests,
                 &mut reports,
                 &cancel,
-                args.boot_failure,
+                &orders,
             )
         });
+    // What another shard is to be split by must not change under it.
+    if share.shard.is_none() {
+        let results = &reports.summary().results;
+        let runs = results
+            .iter()
+            .flat_map(|result| match result.attempts.as_slice() {
+                [] => std::slice::from_ref(result),
+                attempts => attempts,
+            });
+        if let Err(error) = durations.add(runs, now) {
+            eprintln!("runner: how long the tests took could not be kept: {error}");
+        }
+    }
     result.map_err(|error| {
         Failure::host(format!(
             "the run was stopped: {}",
@@ -132,7 +182,8 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     })
 }
 
-fn terminal(verbose: bool) -> TerminalOptions {
+/// How reports are shown on this terminal.
+pub fn terminal(verbose: bool) -> TerminalOptions {
     let tty = isatty(io::stderr());
     let live = tty
         && std::env::var_os("CI").is_none()

@@ -3,7 +3,7 @@
 use super::{Cancel, Interrupt, host_words};
 use crate::{
     machine::Engine,
-    session::{Ended, Finished, Measured, Session, SessionError, Settings},
+    session::{Ended, Finished, Lane, Measured, Session, SessionError, Settings},
 };
 use reports::{Event, Reports};
 use std::{collections::VecDeque, slice};
@@ -63,7 +63,7 @@ pub fn measure_command(
     let mut queue = VecDeque::from([0]);
     let mut finished = None;
     let mut measured = None;
-    let ended = Session::launch(engine, settings, reports, 1).and_then(|mut session| {
+    let ended = Session::launch(engine, settings, reports, 1, Lane(0)).and_then(|mut session| {
         let ended = session.run(slice::from_ref(command), &mut queue);
         finished = session.finished.take();
         measured = Some(session.measured);
@@ -106,7 +106,7 @@ fn boot_failure(settings: &Settings, why: &str) -> reports::TestResult {
     reports::TestResult {
         outcome: Outcome::BootFailure,
         machine: Some(1),
-        kernel_log: settings.log_reference(),
+        kernel_log: settings.log_reference(Lane(0)),
         ..reports::TestResult::not_run(&suites::TestId::new("runner", "boot"), why)
     }
 }

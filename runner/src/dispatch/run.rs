@@ -1,17 +1,28 @@
 //! The order of a run: what cannot run, then machines, then what never ran, then the verdict.
 
-use super::{Cancel, Interrupt};
+use super::{
+    Cancel, Interrupt,
+    pool::{Left, Pool},
+    schedule::{Rules, Schedule},
+};
 use crate::{
-    exit::{self, BootFailure, Exit},
+    exit::{self, Exit, Verdict},
     machine::Engine,
-    session::{Ended, Session, SessionError, Settings},
+    session::Settings,
 };
 use reports::{Event, ReportError, Reports, TestResult};
-use std::{collections::VecDeque, error::Error, io, time::Instant};
+use std::{error::Error, io, time::Instant};
 use suites::{Outcome, Test, TestId};
 
-/// Machines in a row that may be lost without finishing a test before a run gives up.
-const USELESS_MACHINES: u32 = 3;
+/// What a run does with its tests.
+pub struct Orders<'a> {
+    /// How it treats them.
+    pub rules: Rules,
+    /// Milliseconds that each is expected to take.
+    pub weights: &'a [u64],
+    /// How results become the exit status.
+    pub verdict: Verdict,
+}
 
 /// Runs `tests` and says how the command ends. Everything that happens is an event in `reports`.
 ///
@@ -26,42 +37,33 @@ pub fn run(
     tests: &[Test],
     reports: &mut Reports,
     cancel: &Cancel,
-    boot_failure: BootFailure,
+    orders: &Orders<'_>,
 ) -> Result<Exit, ReportError> {
     let started = Instant::now();
-    let mut queue = VecDeque::new();
-    let mut unavailable: u64 = 0;
-    for (index, test) in tests.iter().enumerate() {
-        match &test.unavailable {
-            None => queue.push_back(index),
-            Some(why) => {
-                unavailable += 1;
-                reports.emit(finished(TestResult {
-                    outcome: Outcome::HarnessError,
-                    ..TestResult::not_run(&test.id, why)
-                }))?;
-            }
+    for test in tests {
+        if let Some((outcome, why)) = never_runs(test) {
+            reports.emit(finished(TestResult {
+                outcome,
+                ..TestResult::not_run(&test.id, why)
+            }))?;
         }
     }
-    let left = match machines(engine, settings, tests, &mut queue, reports) {
-        Ok(left) => left,
-        Err(error) => Some(Left::Host(host_words(&error))),
-    };
+    let ids: Vec<&TestId> = tests.iter().map(|test| &test.id).collect();
+    let runnable: Vec<bool> = tests.iter().map(|t| never_runs(t).is_none()).collect();
+    let schedule = Schedule::new(orders.rules, &ids, orders.weights, &runnable);
+    let pool = Pool::new(engine, settings, tests, cancel, schedule, reports);
+    let (schedule, left) = pool.run(reports);
+
     // From here on everything is said, whatever becomes of single reports.
     let mut trouble = None;
-    let why = left
-        .as_ref()
-        .map_or("the run ended before it was judged", Left::not_run);
-    let waiting: Vec<TestId> = queue.drain(..).map(|i| tests[i].id.clone()).collect();
-    // A test that ran when the host failed was not judged; it has no result, and is not waiting.
-    let unjudged = reports
-        .summary()
-        .not_finished()
-        .filter(|id| !waiting.contains(id))
-        .cloned()
-        .collect::<Vec<_>>();
-    for id in unjudged.iter().chain(&waiting) {
-        let told = reports.emit(finished(TestResult::not_run(id, why)));
+    let why = match &left {
+        Some(left) => not_run(left, &orders.rules),
+        None => "the run ended before it was judged",
+    };
+    let unfinished = schedule.left().into_iter();
+    for (index, known) in unfinished.filter(|(index, _)| runnable[*index]) {
+        let result = known.unwrap_or_else(|| TestResult::not_run(&tests[index].id, why));
+        let told = reports.emit(finished(result));
         trouble = trouble.or(told.err());
     }
     let (exit, reason) = match (cancel.interrupt(), &left, &trouble) {
@@ -69,7 +71,7 @@ pub fn run(
         (Some(Interrupt::Term), ..) => (Exit::Terminated, "ended by SIGTERM".to_owned()),
         (None, Some(Left::Host(why)), _) => (Exit::Host, why.clone()),
         (None, _, Some(error)) => (Exit::Host, host_words(error)),
-        (None, _, None) => exit::of_run(reports.summary(), boot_failure, unavailable),
+        (None, _, None) => exit::of_run(reports.summary(), orders.verdict),
     };
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let told = reports.emit(Event::RunFinished {
@@ -101,84 +103,29 @@ pub fn host_words(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// Why tests are left.
-enum Left {
-    Cancelled,
-    FailFast,
-    NoBoot,
-    /// The host's fault, a plain sentence.
-    Host(String),
+/// What becomes of a test that no machine is asked to run, and why.
+fn never_runs(test: &Test) -> Option<(Outcome, &str)> {
+    let skipped = test.skip.as_deref().map(|why| (Outcome::Skip, why));
+    let unavailable = test.unavailable.as_deref();
+    skipped.or(unavailable.map(|why| (Outcome::HarnessError, why)))
 }
 
-impl Left {
-    fn not_run(&self) -> &str {
-        match self {
-            Self::Cancelled => "the run was interrupted before its turn",
-            Self::FailFast => "the run stopped at the first failure (--fail-fast)",
-            Self::NoBoot => "the machine did not boot",
-            Self::Host(why) => why,
+/// Why a test that is left was not run.
+fn not_run<'a>(left: &'a Left, rules: &Rules) -> &'a str {
+    match left {
+        Left::Cancelled => "the run was interrupted before its turn",
+        Left::Failed if rules.repetition.until_failure => {
+            "the run stopped at the first failure (--until-failure)"
         }
+        Left::Failed => "the run stopped at the first failure (--fail-fast)",
+        Left::NoBoot => "the machine did not boot",
+        Left::Host(why) => why,
     }
-}
-
-/// Starts machines until the queue is empty or there is no sense in another.
-fn machines(
-    engine: &dyn Engine,
-    settings: &Settings,
-    tests: &[Test],
-    queue: &mut VecDeque<usize>,
-    reports: &mut Reports,
-) -> Result<Option<Left>, ReportError> {
-    let mut useless = 0;
-    for number in 1.. {
-        if queue.is_empty() {
-            break;
-        }
-        let ended = Session::launch(engine, settings, reports, number)
-            .and_then(|mut session| session.run(tests, queue));
-        match ended {
-            Ok(Ended::Completed) => break,
-            Ok(Ended::MachineLost { useful: true, .. }) => useless = 0,
-            Ok(Ended::MachineLost {
-                useful: false,
-                reason,
-            }) => {
-                useless += 1;
-                if useless == USELESS_MACHINES {
-                    let why = format!(
-                        "{USELESS_MACHINES} machines in a row were lost before their first test: {reason}"
-                    );
-                    return Ok(Some(Left::Host(why)));
-                }
-            }
-            Ok(Ended::BootFailed(reason)) => {
-                let case = if number == 1 {
-                    "boot".to_owned()
-                } else {
-                    format!("boot of machine {number}")
-                };
-                reports.emit(finished(TestResult {
-                    outcome: Outcome::BootFailure,
-                    machine: Some(number),
-                    kernel_log: settings.log_reference(),
-                    ..TestResult::not_run(&TestId::new("runner", &case), &reason)
-                }))?;
-                return Ok(Some(Left::NoBoot));
-            }
-            Ok(Ended::EngineFailed(reason)) => {
-                return Ok(Some(Left::Host(format!(
-                    "the machine could not be run: {reason}"
-                ))));
-            }
-            Ok(Ended::Cancelled) => return Ok(Some(Left::Cancelled)),
-            Ok(Ended::Stopped) => return Ok(Some(Left::FailFast)),
-            Err(SessionError::Report(error)) => return Err(error),
-            Err(error) => return Ok(Some(Left::Host(host_words(&error)))),
-        }
-    }
-    Ok(None)
 }
 
 fn finished(result: TestResult) -> Event {
     Event::TestFinished(Box::new(result))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use std::{
-    io,
+    io::{self, Write},
     os::unix::net::UnixStream,
     sync::{
         Arc,
@@ -22,6 +22,7 @@ pub enum Interrupt {
 /// Catches the signals that give a run up. They are noticed, not acted on: the run ends itself, reports and all.
 pub struct Cancel {
     reader: UnixStream,
+    writer: UnixStream,
     any: Arc<AtomicBool>,
     interrupted: Arc<AtomicBool>,
     terminated: Arc<AtomicBool>,
@@ -49,18 +50,25 @@ impl Cancel {
         signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         Ok(Self {
             reader,
+            writer,
             any,
             interrupted,
             terminated,
         })
     }
 
-    /// A descriptor that is readable once a signal has come, and stays so.
+    /// A descriptor that is readable once a signal has come or [`Cancel::give_up`] was called, and stays so.
     ///
     /// # Errors
     /// When the system has no descriptor left.
     pub fn fd(&self) -> io::Result<UnixStream> {
         self.reader.try_clone()
+    }
+
+    /// Makes that descriptor readable without a signal: everything that goes on is to be given up.
+    pub fn give_up(&self) {
+        // A socket that is full is readable already.
+        let _ = (&self.writer).write(&[0]);
     }
 
     /// True once a signal has come, for code that asks now and then.

@@ -14,6 +14,7 @@ mod fixture;
 mod ikconfig;
 mod image;
 mod initramfs;
+mod kunit;
 mod lines;
 mod locate;
 mod modinfo;
@@ -27,13 +28,14 @@ mod unpacked;
 mod vmlinux;
 
 pub use {
-    config::KernelConfig,
+    config::{KernelConfig, Setting},
     image::{Format, KernelImage},
     initramfs::{Archive, InitramfsError, build as build_initramfs},
+    kunit::suites as kunit_suites,
     lines::{LinesError, SourceLines},
     locate::{HostPaths, default_kernel, tree_of},
     modules::{ModuleError, ModuleIndex, load as load_module},
-    requirements::{Attachment, Demands, check, explain, possible},
+    requirements::{Attachment, Demands, check, explain, possible, wanted},
     symbols::Symbols,
     unpacked::unpacked,
 };

@@ -234,6 +234,28 @@ pub const NEEDS: &[Need] = &[
     degrades("INET", &["NET"], "without it there is no loopback network"),
 ];
 
+/// The options that every run needs or is better with, each after those that it depends on and none twice, with what it is
+/// for where it is not only depended on. Devices are on PCI, the bus that is taken where a kernel has both.
+pub fn wanted() -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
+    let machine = Demands {
+        attachment: Attachment::Pci,
+        nesting: None,
+        shared: true,
+    };
+    let needs = NEEDS.iter().filter(|need| need.concerns(&machine));
+    let mut all: Vec<(&'static str, Option<&'static str>)> = Vec::new();
+    for need in needs {
+        let parents = need.parents.iter().map(|parent| (*parent, None));
+        for (symbol, why) in parents.chain([(need.symbol, Some(need.why))]) {
+            match all.iter_mut().find(|(known, _)| *known == symbol) {
+                Some((_, known)) => *known = known.or(why),
+                None => all.push((symbol, why)),
+            }
+        }
+    }
+    all.into_iter()
+}
+
 /// What is wrong with an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {

@@ -62,7 +62,7 @@ impl Symbols {
     }
 
     /// The symbols of a kernel proper, the whole file in memory.
-    fn read(kernel: &[u8]) -> Option<Self> {
+    pub(super) fn read(kernel: &[u8]) -> Option<Self> {
         elf::symbols(kernel).or_else(|| kallsyms::symbols(kernel))
     }
 

@@ -7,8 +7,8 @@ use std::{
 };
 use vmm_core::control::{Inspection, Mark, Statistics};
 
-/// Something that can build machines.
-pub trait Engine {
+/// Something that can build machines, from several threads at once.
+pub trait Engine: Sync {
     /// Its name in reports: `kvm`, `qemu`.
     fn name(&self) -> &'static str;
     /// What executes the guest's code.

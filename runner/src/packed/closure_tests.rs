@@ -1,20 +1,12 @@
 use super::*;
-use suites::{OutputFormat, SplatPolicy, TestId};
+use suites::{OutputFormat, TestId};
 
 fn test(words: &[&str], cwd: Option<&Path>) -> Test {
+    let id = TestId::new("exec", &words.join(" "));
+    let program = Program::Exec(words.iter().map(Into::into).collect());
     Test {
-        id: TestId {
-            suite: "exec".into(),
-            group: None,
-            case: words.join(" "),
-        },
-        program: Program::Exec(words.iter().map(Into::into).collect()),
         cwd: cwd.map(Into::into),
-        env: Vec::new(),
-        timeout: None,
-        format: OutputFormat::ExitStatus,
-        splats: SplatPolicy::default(),
-        unavailable: None,
+        ..Test::new(id, program, OutputFormat::ExitStatus)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The kernel of a run and what has to go with it.
 
+use super::About;
 use crate::{
     cli::Failure,
     error_chain,
@@ -31,6 +32,10 @@ pub struct Boot {
     pub warning: Option<String>,
     /// Factor on time limits for what the configuration makes slow.
     pub slowness: f64,
+    /// Its configuration, where one was found.
+    pub config: Option<KernelConfig>,
+    /// Its modules, where they were found.
+    pub modules: Option<ModuleIndex>,
 }
 
 /// `--boot`: what of a bzImage the machine loads.
@@ -64,6 +69,43 @@ pub fn image(named: Option<&Path>, cwd: &Path) -> Result<KernelImage, Failure> {
         None => kernel::default_kernel(cwd).map_err(|e| Failure::cannot_judge(e.to_string()))?,
     };
     KernelImage::open(&path).map_err(|e| Failure::cannot_judge(error_chain(&e)))
+}
+
+/// What is known of a kernel that is not to be booted.
+pub struct Known {
+    image: Option<KernelImage>,
+    config: Option<KernelConfig>,
+    modules: Option<ModuleIndex>,
+}
+
+impl Known {
+    /// Looks at the kernel that is named or meant, if it can be read.
+    pub fn find(named: Option<&Path>, cwd: &Path, cache_dir: Option<&Path>) -> Self {
+        let image = image(named, cwd).ok();
+        let of = image
+            .as_ref()
+            .map(|image| (image, kernel::tree_of(&image.path)));
+        let of = of.as_ref();
+        Self {
+            config: of
+                .and_then(|(image, tree)| KernelConfig::find(image, tree.as_deref(), cache_dir)),
+            modules: of.and_then(|(image, tree)| ModuleIndex::find(image, tree.as_deref())),
+            image,
+        }
+    }
+
+    /// The same for a selection; `named` is the path of the command line.
+    pub fn about<'a>(&'a self, named: Option<&'a Path>) -> About<'a> {
+        About {
+            path: named,
+            image: self.image.as_ref(),
+            release: self.image.as_ref().map(|image| &*image.release),
+            config: self.config.as_ref(),
+            modules: self.modules.as_ref(),
+            accelerator: None,
+            time_factor: None,
+        }
+    }
 }
 
 /// What the command line asks of a boot.
@@ -106,6 +148,7 @@ impl Boot {
         let tree = kernel::tree_of(&image.path);
         let config = KernelConfig::find(&image, tree.as_deref(), cache_dir);
         let index = ModuleIndex::find(&image, tree.as_deref());
+        let (found_config, found_modules) = (config.clone(), index.clone());
         let (config, index) = (config.as_ref(), index.as_ref());
         let acpi = wishes.acpi && config.is_none_or(|config| config.is_on("ACPI"));
         let mmio = if boots.mmio_by_acpi && acpi {
@@ -193,6 +236,8 @@ impl Boot {
             shared: machine.shared,
             warning,
             slowness,
+            config: found_config,
+            modules: found_modules,
         })
     }
 

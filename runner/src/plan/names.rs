@@ -4,19 +4,19 @@ use crate::{
     kernel::{self, KernelImage},
     session,
 };
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 /// The symbols of a kernel, read when the first of them is asked for: few runs ever do.
 struct Names {
     image: KernelImage,
-    symbols: OnceCell<Option<kernel::Symbols>>,
+    symbols: OnceLock<Option<kernel::Symbols>>,
 }
 
 /// Names out of what the machine loads; `None` when that can no longer be read.
 pub fn names(loaded: &KernelImage) -> Option<Box<dyn session::Symbols>> {
     let image = KernelImage::open(&loaded.path).ok()?;
     (image.id == loaded.id).then(|| {
-        let symbols = OnceCell::new();
+        let symbols = OnceLock::new();
         Box::new(Names { image, symbols }) as Box<dyn session::Symbols>
     })
 }

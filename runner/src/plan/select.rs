@@ -1,9 +1,11 @@
 //! From `--suite` and `--skip` to tests.
 
+use super::{lists, needs};
 use crate::{
     cli::{Failure, SelectArgs},
     dispatch::Cancel,
     error_chain,
+    kernel::{self, KernelConfig, KernelImage, ModuleIndex, Setting},
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -13,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use suites::{
-    Kselftest, Selection, Sources, Test,
+    Fragment, Kselftest, Kunit, Places, RunFacts, Selection, Sources, Test,
     kselftest::{Guest, InstallDir, Progress, Tree},
 };
 
@@ -25,6 +27,8 @@ pub struct Selected {
     pub warnings: Vec<String>,
     /// Directories that the root does not show, host and guest path.
     pub shares: Vec<(PathBuf, PathBuf)>,
+    /// Options of the kernel command line that the tests need.
+    pub boot_options: Vec<String>,
     /// Held while the run uses it.
     #[expect(
         dead_code,
@@ -33,20 +37,66 @@ pub struct Selected {
     install: Option<InstallDir>,
 }
 
+/// What is known of the kernel that the tests will run on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct About<'a> {
+    /// Where its image is, as far as it is named; to find the tree that it was built in.
+    pub path: Option<&'a Path>,
+    /// Its image.
+    pub image: Option<&'a KernelImage>,
+    /// Its release.
+    pub release: Option<&'a str>,
+    /// Its configuration.
+    pub config: Option<&'a KernelConfig>,
+    /// Its modules.
+    pub modules: Option<&'a ModuleIndex>,
+    /// What executes its code.
+    pub accelerator: Option<&'a str>,
+    /// Factor on time limits, if there is one.
+    pub time_factor: Option<f64>,
+}
+
 /// Where the guest's init mounts file systems of its own, the last two without an overlay only, and so nothing of the
 /// host's can be seen.
 const HIDDEN: &[&str] = &["/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp"];
 
-/// Finds the tests that are asked for; builds selftests where that is needed.
-pub fn select(
-    args: &SelectArgs,
-    kernel: &Path,
-    root: &Path,
-    env: &[(OsString, OsString)],
-    cwd: &Path,
-    cache: Option<&Path>,
-    cancel: &Cancel,
-) -> Result<Selected, Failure> {
+/// What a selection is made from.
+pub struct Asked<'a> {
+    /// What the command line says.
+    pub args: &'a SelectArgs,
+    /// What is known of the kernel.
+    pub about: About<'a>,
+    /// The directory that the guest has as its root.
+    pub root: &'a Path,
+    /// The environment of tests.
+    pub env: &'a [(OsString, OsString)],
+    /// The directory that we stand in.
+    pub cwd: &'a Path,
+    /// Where builds are kept.
+    pub cache: Option<&'a Path>,
+    /// Stops a build.
+    pub cancel: &'a Cancel,
+}
+
+/// What the tests that are asked for want of a kernel's configuration; nothing is built.
+pub fn fragment(asked: &Asked<'_>) -> Result<Fragment, Failure> {
+    with_sources(asked, |selection, sources| selection.fragment(sources))
+}
+
+/// Does something with a selection and what its tests are made of.
+fn with_sources<T>(
+    asked: &Asked<'_>,
+    act: impl FnOnce(&Selection, &mut Sources<'_>) -> Result<T, suites::SelectError>,
+) -> Result<T, Failure> {
+    let Asked {
+        args,
+        about,
+        root,
+        env,
+        cwd,
+        cache,
+        cancel,
+    } = *asked;
     let failure = |error: suites::SelectError| {
         let text = error_chain(&error);
         if error.blames_host() {
@@ -55,11 +105,13 @@ pub fn select(
             Failure::cannot_judge(text)
         }
     };
-    let selection = Selection::parse(&args.suites, &args.skips).map_err(|e| failure(e.into()))?;
+    let specs = lists::specs(args)?;
+    let mut selection = Selection::parse(&specs, &args.skips).map_err(|e| failure(e.into()))?;
+    selection.lists = lists::lists(args)?;
     let tree = match (&args.kselftest, &args.tree) {
         (Some(_), _) => None,
         (None, Some(path)) => Some(Tree::open(path).map_err(|e| failure(e.into()))?),
-        (None, None) => Tree::around(cwd).or_else(|| Tree::around(kernel)),
+        (None, None) => Tree::around(cwd).or_else(|| about.path.and_then(Tree::around)),
     };
     let build_dir = tree
         .as_ref()
@@ -80,48 +132,125 @@ pub fn select(
         }
         (None, None, _) => Kselftest::None,
     };
+    let asks_for = |suite: &str| selection.suites.iter().any(|spec| spec.suite() == suite);
+    let kunit_suites = match about.image {
+        Some(image) if asks_for("kunit") => kernel::kunit_suites(image),
+        _ => None,
+    };
+    let lacks = lacks_kunit(&about);
     let mut progress = |progress: Progress<'_>| {
         if let Progress::Phase(text) = progress {
             eprintln!("runner: {text}");
         }
     };
-    let selected = selection
-        .select(&mut Sources {
-            kselftest,
-            guest: Guest {
-                root,
-                install_dir: None,
-                env,
+    let mut sources = Sources {
+        kselftest,
+        guest: Guest {
+            root,
+            install_dir: None,
+            env,
+        },
+        places: Places {
+            cwd,
+            ltp: args.ltp.as_deref(),
+            xfstests: args.xfstests.as_deref(),
+            blktests: args.blktests.as_deref(),
+            cargo: args.cargo_dir.as_deref(),
+            time_factor: about.time_factor.unwrap_or(1.0),
+            kunit: Kunit {
+                suites: kunit_suites.as_deref(),
+                lacks: lacks.as_deref(),
+                debugfs: about
+                    .config
+                    .is_none_or(|config| config.is_on("KUNIT_DEBUGFS")),
             },
-            cancelled: cancel.flag(),
-            progress: &mut progress,
-        })
-        .map_err(failure)?;
+        },
+        facts: RunFacts {
+            release: about.release,
+            arch: std::env::consts::ARCH,
+            accelerator: about.accelerator,
+        },
+        cancelled: cancel.flag(),
+        progress: &mut progress,
+    };
+    act(&selection, &mut sources).map_err(failure)
+}
+
+/// Finds the tests that are asked for; builds selftests where that is needed.
+pub fn select(asked: &Asked<'_>) -> Result<Selected, Failure> {
+    let Asked {
+        about, root, env, ..
+    } = asked;
+    let mut selected = with_sources(asked, |selection, sources| selection.select(sources))?;
     if selected.tests.is_empty() {
         return Err(Failure::cannot_judge(
             "nothing is left to run: --skip leaves out everything that --suite selects",
         ));
     }
-    let shares = match &selected.kselftest {
-        Some(dir) => {
-            let path = dir
-                .path
-                .canonicalize()
-                .map_err(|e| Failure::host(format!("{}: {e}", dir.path.display())))?;
-            if is_shown(root, &path) {
-                vec![]
-            } else {
-                vec![(path.clone(), path)]
-            }
+    needs::resolve(&mut selected.tests, about, root, env);
+    let mut shares = Vec::new();
+    let installed = selected.kselftest.iter().map(|dir| &dir.path);
+    for dir in installed.chain(&selected.dirs) {
+        let path = dir
+            .canonicalize()
+            .map_err(|e| Failure::host(format!("{}: {e}", dir.display())))?;
+        let share = (path.clone(), path);
+        if !is_shown(root, &share.0) && !shares.contains(&share) {
+            shares.push(share);
         }
-        None => vec![],
-    };
+    }
+    selected.warnings.extend(lacking(&selected.fragment, about));
     Ok(Selected {
         tests: selected.tests,
         warnings: selected.warnings,
         shares,
+        boot_options: selected.boot_options,
         install: selected.kselftest,
     })
+}
+
+/// Most options that a warning names.
+const LISTED: usize = 12;
+
+/// What of a fragment this kernel lacks, as a warning. What it has off on purpose of somebody is not counted.
+fn lacking(fragment: &Fragment, about: &About<'_>) -> Option<String> {
+    let config = about.config?;
+    let lacks = |symbol: &str, value: &str| ["y", "m"].contains(&value) && !config.is_on(symbol);
+    let mut missing: Vec<String> = fragment
+        .options()
+        .filter(|(symbol, value, _)| lacks(symbol, value))
+        .map(|(symbol, _, by)| format!("CONFIG_{symbol} ({})", by.join(", ")))
+        .collect();
+    let count = missing.len();
+    missing.truncate(LISTED);
+    let more = match count - missing.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (count > 0).then(|| {
+        format!(
+            "this kernel lacks options that the selected collections ask for, and tests may skip or fail for it: {}{more}; \
+             `runner kconfig` with the same --suite prints all of them",
+            missing.join(", ")
+        )
+    })
+}
+
+/// Why this kernel has no unit tests, where that is known.
+fn lacks_kunit(about: &About<'_>) -> Option<String> {
+    let config = about.config?;
+    match config.get("KUNIT") {
+        Setting::Yes => None,
+        Setting::Module => Some(format!(
+            "CONFIG_KUNIT is m ({}), and suites that run at boot need CONFIG_KUNIT=y",
+            config.origin()
+        )),
+        Setting::No | Setting::Value(_) => Some(format!(
+            "CONFIG_KUNIT is not set ({}); set it to y, with CONFIG_KUNIT_DEBUGFS=y and the suites' own options, or \
+             CONFIG_KUNIT_ALL_TESTS=y",
+            config.origin()
+        )),
+    }
 }
 
 /// Whether a guest with that root sees a directory at its path on the host.

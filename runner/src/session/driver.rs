@@ -13,9 +13,10 @@ use super::{
     intake::printable,
     klog::KernelLog,
     link::Link,
+    listen::{Listener, Source},
     look::Seen,
     measure::{Measured, now_nanos},
-    settings::{KERNEL_LOG, Settings},
+    settings::{Lane, Settings},
     state::{Ended, Problem, Session, SessionError, State, io_error},
     triage::{TestEnd, seconds, triple_fault},
     watchdog::Alarm,
@@ -24,8 +25,8 @@ use crate::{
     error_chain,
     machine::{Engine, HostPorts, StopReason},
 };
-use reports::{Event, Reports};
-use std::{collections::VecDeque, io, time::Instant};
+use reports::Event;
+use std::{io, time::Instant};
 use suites::Test;
 use wire::HostMessage;
 
@@ -33,15 +34,16 @@ use wire::HostMessage;
 const LOG_LIMIT: u64 = 128 << 20;
 
 impl<'a> Session<'a> {
-    /// Starts machine `number`.
+    /// Starts machine `number`, in a lane of the run. What happens is told to `reports`.
     ///
     /// # Errors
     /// [`SessionError::Launch`] when there is no machine; [`SessionError::Report`].
     pub fn launch(
         engine: &dyn Engine,
         settings: &'a Settings,
-        reports: &'a mut Reports,
+        reports: &'a mut dyn Listener,
         number: u32,
+        lane: Lane,
     ) -> Result<Self, SessionError> {
         reports.emit(Event::MachineStarted { machine: number })?;
         let launched = Instant::now();
@@ -61,8 +63,8 @@ impl<'a> Session<'a> {
             link: Link::new(link),
             klog_port: Some(klog),
             console_port: Some(console),
-            klog: KernelLog::new(log(KERNEL_LOG)),
-            console: Console::new(log("console.log")),
+            klog: KernelLog::new(log(&lane.kernel_log())),
+            console: Console::new(log(&lane.console_log())),
             launched,
             release: String::new(),
             tests_done: 0,
@@ -84,17 +86,13 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Runs tests off the front of `queue` until it is empty or the machine is gone. A test leaves the queue when
-    /// it starts; its number is its place in `tests`.
+    /// Runs the tests that `source` gives until it has no more or the machine is gone. A test's number is its place
+    /// in `tests`.
     ///
     /// # Errors
     /// When reports or outputs cannot be written. The running test then still gets an event.
-    pub fn run(
-        &mut self,
-        tests: &[Test],
-        queue: &mut VecDeque<usize>,
-    ) -> Result<Ended, SessionError> {
-        let result = self.drive(tests, queue);
+    pub fn run(&mut self, tests: &[Test], source: &mut dyn Source) -> Result<Ended, SessionError> {
+        let result = self.drive(tests, source);
         if self.settings.measured && matches!(result, Ok(Ended::Completed)) {
             self.part()?;
         }
@@ -107,8 +105,7 @@ impl<'a> Session<'a> {
                 | Ended::BootFailed(reason)
                 | Ended::EngineFailed(reason),
             ) => reason.clone(),
-            Ok(Ended::Cancelled) => "interrupted".to_owned(),
-            Ok(Ended::Stopped) => "stopped at the first failure".to_owned(),
+            Ok(Ended::Cancelled) => self.reports.given_up().to_owned(),
             Err(error) => error.to_string(),
         };
         let event = Event::MachineEnded {
@@ -124,11 +121,7 @@ impl<'a> Session<'a> {
         Ok(ended)
     }
 
-    fn drive(
-        &mut self,
-        tests: &[Test],
-        queue: &mut VecDeque<usize>,
-    ) -> Result<Ended, SessionError> {
+    fn drive(&mut self, tests: &[Test], source: &mut dyn Source) -> Result<Ended, SessionError> {
         let mut state = State::Booting {
             deadline: self.launched + self.settings.boot_timeout,
         };
@@ -165,7 +158,7 @@ impl<'a> Session<'a> {
                 let words = describe(&reason);
                 return self.lose(state, &TestEnd::MachineGone(&reason), words);
             }
-            state = match self.advance(state, tests, queue)? {
+            state = match self.advance(state, tests, source)? {
                 Step::Go(state) => state,
                 Step::End(ended) => return Ok(ended),
             };
@@ -177,7 +170,7 @@ impl<'a> Session<'a> {
         &mut self,
         state: State<'t>,
         tests: &'t [Test],
-        queue: &mut VecDeque<usize>,
+        source: &mut dyn Source,
     ) -> Result<Step<'t>, SessionError> {
         let now = Instant::now();
         match state {
@@ -195,7 +188,7 @@ impl<'a> Session<'a> {
                     "the machine was not ready within {time}; {last}{doing}"
                 ))))
             }
-            State::Ready => match queue.pop_front() {
+            State::Ready => match source.next() {
                 None => Ok(Step::End(Ended::Completed)),
                 Some(index) => self
                     .start(&tests[index], u32::try_from(index).unwrap_or(u32::MAX))
@@ -239,9 +232,6 @@ impl<'a> Session<'a> {
                     self.back_traces(Some(&mut running))?;
                 }
                 let verdict = self.finish(running, &TestEnd::Ended(&ended))?;
-                if self.settings.fail_fast && !verdict.outcome.is_good() {
-                    return Ok(Step::End(Ended::Stopped));
-                }
                 let unfit = ended.unfit.as_deref().map(|why| {
                     format!(
                         "the test left it unfit for another: {}",
@@ -329,10 +319,6 @@ impl<'a> Session<'a> {
             State::Running(mut running) => {
                 self.last_evidence(gone, Some(&mut running.files.kernel_log))?;
                 let verdict = self.finish(running, end)?;
-                let stop = self.settings.fail_fast && !verdict.outcome.is_good();
-                if stop {
-                    return Ok(Ended::Stopped);
-                }
                 Ok(Ended::MachineLost {
                     useful: true,
                     reason: verdict.message.unwrap_or(words),

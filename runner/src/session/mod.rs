@@ -2,11 +2,14 @@
 
 mod console;
 mod driver;
+#[cfg(test)]
+pub mod fake;
 mod files;
 mod findings;
 mod intake;
 mod klog;
 mod link;
+mod listen;
 mod look;
 mod measure;
 mod outcome;
@@ -22,10 +25,12 @@ mod tests;
 mod triage;
 mod watchdog;
 
+pub use listen::{Listener, Source};
 pub use measure::{Measured, Memory};
 pub use pass_on::PassOn;
-pub use settings::Settings;
+pub use settings::{Lane, Settings};
 pub use stall::Symbols;
 pub use state::{Ended, Finished, Session, SessionError};
 #[cfg(test)]
 pub use triage::Verdict;
+pub use triage::exited;

@@ -8,7 +8,7 @@ use super::{
 };
 use reports::{Event, SubtestResult, TestResult};
 use std::time::Duration;
-use suites::ktap::Point;
+use suites::{Outcome, ktap::Point};
 use wire::ExitStatus;
 
 impl Session<'_> {
@@ -29,9 +29,10 @@ impl Session<'_> {
         let document = parser.finish();
         let findings = self.klog.end_test();
         let last_words = self.last_words();
-        let verdict = triage::judge(&Evidence {
+        let judged = triage::judge(&Evidence {
             end: *end,
             ktap: &document,
+            format: test.format,
             findings: &findings,
             limit,
             policy: &test.splats,
@@ -40,6 +41,18 @@ impl Session<'_> {
             last_words: &last_words,
             seen: &self.seen,
         });
+        let expected = test.known_failure.as_deref();
+        let verdict = match expected {
+            Some(why) => triage::known_failure(judged, why),
+            None => judged,
+        };
+        if let (Some(why), Outcome::Pass) = (expected, verdict.outcome) {
+            let text = format!(
+                "{}: it is a known failure and passes: {why}; take it off the list if it is fixed",
+                test.id
+            );
+            self.reports.emit(Event::Warning { text })?;
+        }
         let ended = match end {
             TestEnd::Ended(ended) => Some(*ended),
             _ => None,
@@ -93,7 +106,12 @@ impl Session<'_> {
                 .leaves()
                 .map(|(path, point)| SubtestResult {
                     path: path.into_iter().map(str::to_owned).collect(),
-                    outcome: point.outcome,
+                    outcome: match point.outcome {
+                        Outcome::Fail if verdict.outcome == Outcome::ExpectedFail => {
+                            Outcome::ExpectedFail
+                        }
+                        outcome => outcome,
+                    },
                     message: subtest_message(point),
                 })
                 .collect(),
@@ -102,6 +120,7 @@ impl Session<'_> {
             kernel_log,
             artifacts,
             splats,
+            attempts: vec![],
         })))?;
         Ok(verdict)
     }
@@ -112,13 +131,14 @@ impl Session<'_> {
             return Ok(());
         };
         let [stdout, stderr, kernel_log] = running.files.references([0, 0]);
+        let why = format!("the run was {} while it ran", self.reports.given_up());
         self.reports.emit(Event::TestFinished(Box::new(TestResult {
             stdout,
             stderr,
             kernel_log,
             machine: Some(self.number),
             duration_ms: millis(running.started.elapsed()),
-            ..TestResult::not_run(&running.test.id, "the run was interrupted while it ran")
+            ..TestResult::not_run(&running.test.id, &why)
         })))?;
         Ok(())
     }

@@ -6,8 +6,28 @@ use reports::OutputRef;
 use std::{ffi::OsString, os::unix::net::UnixStream, path::PathBuf, time::Duration};
 use suites::{Pattern, Test};
 
-/// Name of the whole kernel log in the output directory.
-pub const KERNEL_LOG: &str = "kernel.log";
+/// A place in which machines run one after the other, with logs of its own: from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lane(pub usize);
+
+impl Lane {
+    /// Name of the whole kernel log of its machines in the output directory.
+    pub fn kernel_log(self) -> String {
+        self.file("kernel")
+    }
+
+    /// Name of the console log of its machines in the output directory.
+    pub fn console_log(self) -> String {
+        self.file("console")
+    }
+
+    fn file(self, log: &str) -> String {
+        match self.0 {
+            0 => format!("{log}.log"),
+            other => format!("{log}-{}.log", other + 1),
+        }
+    }
+}
 
 /// What is the same for every machine of a run.
 pub struct Settings {
@@ -35,8 +55,6 @@ pub struct Settings {
     pub passed_on: Option<PassOn>,
     /// What a test may leave.
     pub artifacts: wire::ArtifactLimits,
-    /// Whether the first test that is not good ends the run.
-    pub fail_fast: bool,
     /// Whether a machine that is done is asked what it counted, and ends in order, instead of being killed.
     pub measured: bool,
     /// The output directory.
@@ -53,10 +71,11 @@ pub struct Settings {
 
 impl Settings {
     /// Where the whole kernel log is, for a result that has no slice of its own.
-    pub fn log_reference(&self) -> Option<OutputRef> {
-        let bytes = std::fs::metadata(self.run_dir.join(KERNEL_LOG)).ok()?.len();
+    pub fn log_reference(&self, lane: Lane) -> Option<OutputRef> {
+        let file = lane.kernel_log();
+        let bytes = std::fs::metadata(self.run_dir.join(&file)).ok()?.len();
         Some(OutputRef {
-            file: KERNEL_LOG.into(),
+            file,
             bytes,
             dropped: 0,
         })

@@ -7,7 +7,7 @@ use crate::machine::{Inspection, VcpuState};
 use std::time::Duration;
 
 /// Names for addresses of the kernel.
-pub trait Symbols {
+pub trait Symbols: Send + Sync {
     /// The function that an address is in, as in the kernel's ELF file, and how far into it.
     fn resolve(&self, address: u64) -> Option<(&str, u64)>;
 }

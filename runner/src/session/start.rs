@@ -14,7 +14,7 @@ use std::{
     os::unix::ffi::OsStrExt,
     time::{Duration, Instant},
 };
-use suites::{Program, Test, ktap::Parser};
+use suites::{Program, Test, output::OutputReader};
 use wire::{Bytes, HostMessage};
 
 /// Between SIGTERM and SIGKILL for a test whose time is up.
@@ -85,7 +85,7 @@ impl Session<'_> {
             started: now,
             watchdog: Watchdog::new(now, whole, settings.scaled(HANG_AFTER)),
             files,
-            parser: Parser::new(test.format),
+            parser: OutputReader::new(test.format),
         })))
     }
 }

@@ -5,6 +5,7 @@ use super::{
     files::TestFiles,
     klog::KernelLog,
     link::{Link, LinkError},
+    listen::Listener,
     look::Seen,
     measure::Measured,
     settings::Settings,
@@ -15,21 +16,20 @@ use crate::{
     kernel::SourceLines,
     machine::{LaunchError, Machine},
 };
-use reports::Reports;
 use std::{
     io,
     os::unix::net::UnixStream,
     time::{Duration, Instant},
 };
-use suites::{Test, ktap::Parser};
+use suites::{Test, output::OutputReader};
 use wire::{ExitStatus, TestEnded};
 
 /// Why a session is over.
 #[derive(Debug)]
 pub enum Ended {
-    /// Every test of the queue has its outcome.
+    /// There is no further test for this machine.
     Completed,
-    /// The machine is gone or unfit; the queue holds what is left. Says whether it got as far as a test.
+    /// The machine is gone or unfit. Says whether it got as far as a test.
     MachineLost {
         /// Whether a test was running or had run.
         useful: bool,
@@ -42,8 +42,6 @@ pub enum Ended {
     EngineFailed(String),
     /// The run is to be given up.
     Cancelled,
-    /// `--fail-fast`: a test was not good.
-    Stopped,
 }
 
 /// What ends a run from the host's side.
@@ -91,7 +89,7 @@ pub struct Running<'t> {
     pub started: Instant,
     pub watchdog: Watchdog,
     pub files: TestFiles,
-    pub parser: Parser,
+    pub parser: OutputReader,
 }
 
 /// Where a session is.
@@ -111,7 +109,7 @@ pub enum State<'t> {
 /// One machine and everything it is doing.
 pub struct Session<'a> {
     pub settings: &'a Settings,
-    pub reports: &'a mut Reports,
+    pub reports: &'a mut dyn Listener,
     pub number: u32,
     pub machine: Box<dyn Machine>,
     pub link: Link,

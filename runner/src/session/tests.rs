@@ -1,229 +1,22 @@
 //! Sessions with machines that are scripts: what is seen from outside reaches the verdict and the logs.
 
-use super::{Ended, Measured, Session, Settings};
-use crate::machine::{
-    Accelerator, Boots, Control, Engine, HostPorts, Inspection, LaunchError, Launched, LogRecord,
-    Machine, MachineSpec, Mark, Sight, Statistics, StopReason, Topology, Transport, VcpuState,
-    VmlinuxEntry,
+use super::{
+    Ended, Lane, Measured, Session, fake,
+    fake::{Guest, News, Script, Scripted},
 };
+use crate::machine::{Control, Inspection, LogRecord, Mark, Sight, StopReason, VcpuState};
 use reports::{Reports, Show, TerminalOptions};
 use std::{
-    cell::RefCell,
     collections::VecDeque,
-    fs::{self, File},
-    io::{self, Read, Write},
-    os::{
-        fd::{AsFd, BorrowedFd},
-        unix::net::UnixStream,
-    },
-    sync::{Arc, Mutex, mpsc},
+    fs,
+    io::Read,
+    os::unix::net::UnixStream,
+    sync::{Arc, Mutex},
     time::Duration,
 };
-use suites::{OutputFormat, Program, SplatPolicy, Test, TestId};
+use suites::{OutputFormat, Program, Test, TestId};
 use vmm_core::control::{KernelLog, Registers};
-use wire::{Decoder, GuestMessage, HostMessage};
-
-/// What a machine's process has to say.
-enum News {
-    Sight(Sight),
-    Gone(StopReason),
-}
-
-/// A machine's process, as its script sees it.
-struct Process {
-    news: mpsc::Sender<News>,
-    wake: UnixStream,
-}
-
-impl Process {
-    fn say(&mut self, news: News) {
-        // The session may have given the machine up.
-        let _ = self.news.send(news);
-        let _ = self.wake.write_all(b"!");
-    }
-}
-
-/// The inside of a machine, as its script sees it.
-struct Guest {
-    link: UnixStream,
-    klog: UnixStream,
-    console: UnixStream,
-    process: Process,
-}
-
-impl Guest {
-    fn send(&mut self, message: &GuestMessage) {
-        let frame = wire::encode(message).expect("short");
-        self.link.write_all(&frame).expect("room");
-    }
-
-    /// Boots, and waits for a test.
-    fn boot(&mut self) {
-        self.send(&GuestMessage::Hello {
-            version: wire::VERSION,
-            release: "6.0".into(),
-        });
-        self.send(&GuestMessage::Ready(wire::Ready {
-            cpus: 1,
-            memory_kib: 1,
-            root: wire::RootKind::Overlay,
-            uptime_us: 1,
-            taint: 0,
-            kvm: false,
-        }));
-        let mut decoder = Decoder::new();
-        let mut buffer = [0; 4096];
-        loop {
-            while let Some(message) = decoder.next_message().expect("the protocol") {
-                if let HostMessage::Run(run) = message {
-                    let marker = wire::start_marker(run.test, &run.label);
-                    let record = format!("14,1,1000000,-;{marker}\n");
-                    return self.klog.write_all(record.as_bytes()).expect("room");
-                }
-            }
-            let n = self.link.read(&mut buffer).expect("the session is there");
-            assert!(n > 0, "the session is gone");
-            decoder.push(&buffer[..n]);
-        }
-    }
-
-    fn gone(mut self, reason: StopReason) {
-        self.process.say(News::Gone(reason));
-    }
-}
-
-type Script = Box<dyn FnOnce(Guest) + Send>;
-
-/// An engine whose one machine follows a script, and answers looks into it with those given.
-struct Scripted {
-    script: RefCell<Option<Script>>,
-    looks: Vec<Inspection>,
-    asked: Arc<Mutex<Vec<Control>>>,
-}
-
-impl Engine for Scripted {
-    fn name(&self) -> &'static str {
-        "script"
-    }
-
-    fn accelerator(&self) -> Accelerator {
-        Accelerator::Kvm
-    }
-
-    fn reason(&self) -> &str {
-        "a test"
-    }
-
-    fn advice(&self) -> Option<&str> {
-        None
-    }
-
-    fn boots(&self) -> Boots {
-        Boots {
-            vmlinux: VmlinuxEntry::Long,
-            unpacked: true,
-            mmio_by_acpi: true,
-        }
-    }
-
-    fn launch(&self, _: &MachineSpec) -> Result<Launched, LaunchError> {
-        let pair = || {
-            let (ours, theirs) = UnixStream::pair().expect("a socket pair");
-            ours.set_nonblocking(true).expect("non-blocking");
-            (ours, theirs)
-        };
-        let (link, their_link) = pair();
-        let (klog, their_klog) = pair();
-        let (console, their_console) = pair();
-        let (wake, waker) = pair();
-        let (sender, news) = mpsc::channel();
-        let guest = Guest {
-            link: their_link,
-            klog: their_klog,
-            console: their_console,
-            process: Process {
-                news: sender,
-                wake: waker.try_clone().expect("cloned"),
-            },
-        };
-        let script = self.script.borrow_mut().take().expect("one machine");
-        std::thread::spawn(move || script(guest));
-        Ok(Launched {
-            machine: Box::new(Fake {
-                wake,
-                waker,
-                news,
-                looks: self.looks.clone().into(),
-                sights: Vec::new(),
-                asked: self.asked.clone(),
-                gone: None,
-            }),
-            ports: HostPorts {
-                link,
-                klog,
-                console,
-            },
-        })
-    }
-}
-
-struct Fake {
-    wake: UnixStream,
-    waker: UnixStream,
-    news: mpsc::Receiver<News>,
-    looks: VecDeque<Inspection>,
-    sights: Vec<Sight>,
-    asked: Arc<Mutex<Vec<Control>>>,
-    gone: Option<StopReason>,
-}
-
-impl Machine for Fake {
-    fn poll_fds(&self) -> Vec<BorrowedFd<'_>> {
-        vec![self.wake.as_fd()]
-    }
-
-    fn process(&mut self) -> io::Result<Option<StopReason>> {
-        while matches!(self.wake.read(&mut [0; 64]), Ok(n) if n > 0) {}
-        while let Ok(news) = self.news.try_recv() {
-            match news {
-                News::Sight(sight) => self.sights.push(sight),
-                News::Gone(reason) => self.gone = Some(reason),
-            }
-        }
-        Ok(self.gone.clone())
-    }
-
-    fn sights(&mut self) -> Vec<Sight> {
-        std::mem::take(&mut self.sights)
-    }
-
-    fn can_inspect(&self) -> bool {
-        !self.looks.is_empty()
-    }
-
-    fn control(&mut self, control: Control) {
-        self.asked.lock().expect("whole").push(control);
-        if control == Control::Inspect {
-            // The last look is what there is from then on.
-            let look = self.looks[0].clone();
-            if self.looks.len() > 1 {
-                self.looks.pop_front();
-            }
-            self.sights.push(Sight::Inspected(Box::new(look)));
-            self.waker.write_all(b"!").expect("room");
-        }
-        if control == Control::Quit {
-            self.sights.push(Sight::Counted(Box::new(Statistics {
-                exits_total: 7,
-                ..Statistics::default()
-            })));
-            self.gone = Some(StopReason::EngineDied("it was told to end".into()));
-            self.waker.write_all(b"!").expect("room");
-        }
-    }
-
-    fn kill(&mut self) {}
-}
+use wire::GuestMessage;
 
 /// What a session left.
 struct Left {
@@ -236,47 +29,11 @@ struct Left {
 
 fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> Left {
     let dir = tempfile::tempdir().expect("temporary directory");
-    let null = || Arc::new(File::open("/dev/null").expect("exists").into());
     let (cancel, _run) = UnixStream::pair().expect("a socket pair");
-    let settings = Settings {
-        spec: MachineSpec {
-            kernel: null(),
-            initramfs: null(),
-            append: vec![],
-            cpus: Topology::flat(1),
-            memory_mib: 64,
-            transport: Transport::Pci,
-            acpi: true,
-            shares: vec![],
-            nested: false,
-            start_kernel: None,
-        },
-        setup: wire::Setup {
-            hostname: "x".into(),
-            packed: false,
-            mount_options: String::new(),
-            shares: vec![],
-        },
-        env: vec![],
-        cwd: "/".into(),
-        known_files: vec![],
-        scale: 0.02,
-        boot_timeout: Duration::from_secs(1),
-        timeout: None,
-        output_limit: 1 << 20,
-        output_kept: 1 << 20,
-        passed_on: None,
-        artifacts: wire::ArtifactLimits { files: 1, bytes: 1 },
-        fail_fast: false,
-        measured: true,
-        run_dir: dir.path().into(),
-        allowed_splats: vec![],
-        debug_info: None,
-        symbols: None,
-        cancel,
-    };
+    let settings = fake::settings(dir.path(), cancel);
+    let mut script = Some(Box::new(script) as Script);
     let engine = Scripted {
-        script: RefCell::new(Some(Box::new(script))),
+        scripts: Mutex::new(Box::new(move || script.take().expect("one machine"))),
         looks,
         asked: Arc::default(),
     };
@@ -285,18 +42,13 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
         ..TerminalOptions::default()
     };
     let mut reports = Reports::create(dir.path(), quiet).expect("made");
-    let tests = [Test {
-        id: TestId::new("exec", "x"),
-        program: Program::Exec(vec!["x".into()]),
-        cwd: None,
-        env: vec![],
-        timeout: None,
-        format: OutputFormat::Auto,
-        splats: SplatPolicy::default(),
-        unavailable: None,
-    }];
+    let tests = [Test::new(
+        TestId::new("exec", "x"),
+        Program::Exec(vec!["x".into()]),
+        OutputFormat::Auto,
+    )];
     let mut queue = VecDeque::from([0]);
-    let (ended, measured) = Session::launch(&engine, &settings, &mut reports, 1)
+    let (ended, measured) = Session::launch(&engine, &settings, &mut reports, 1, Lane(0))
         .and_then(|mut session| Ok((session.run(&tests, &mut queue)?, session.measured.clone())))
         .expect("reports are written");
     let events = fs::read_to_string(dir.path().join("events.jsonl")).expect("written");

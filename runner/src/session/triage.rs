@@ -4,7 +4,11 @@ use super::{findings::Findings, look::Seen};
 use crate::machine::StopReason;
 use splats::{Severity, Splat};
 use std::time::Duration;
-use suites::{Outcome, Pattern, SplatPolicy, ktap::Document};
+use suites::{
+    Outcome, OutputFormat, Pattern, SplatPolicy,
+    ktap::{Document, Point},
+    ltp,
+};
 use wire::{ExitStatus, TestEnded};
 
 /// How a test's time on a machine came to its end.
@@ -29,6 +33,8 @@ pub struct Evidence<'a> {
     pub end: TestEnd<'a>,
     /// What its output claims.
     pub ktap: &'a Document,
+    /// What its output was read as, and with it how its exit status is to be read.
+    pub format: OutputFormat,
     /// What the kernel log showed while it ran.
     pub findings: &'a Findings,
     /// The number of the last record of the kernel log that came.
@@ -99,6 +105,23 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
         ),
         TestEnd::LinkBroken(why) => Verdict::new(Outcome::HarnessError, (*why).to_owned()),
         TestEnd::Ended(ended) => ended_test(evidence, ended),
+    }
+}
+
+/// What is made of a test that is known to fail: `why` is what the list says of it.
+///
+/// A test that fails or takes too long does what is known of it. A crash or a hang is more than that: it costs a machine.
+#[must_use]
+pub fn known_failure(verdict: Verdict, why: &str) -> Verdict {
+    match (verdict.outcome, verdict.message) {
+        (Outcome::Fail | Outcome::TimeOut, message) => {
+            let message = message.map_or_else(String::new, |message| format!(": {message}"));
+            Verdict::new(
+                Outcome::ExpectedFail,
+                format!("known failure: {why}{message}"),
+            )
+        }
+        (outcome, message) => Verdict { outcome, message },
     }
 }
 
@@ -177,6 +200,9 @@ fn ended_test(evidence: &Evidence<'_>, ended: &TestEnded) -> Verdict {
         }
         ExitStatus::Signaled(signal) => {
             Verdict::new(Outcome::Fail, format!("killed by {}", signal_name(*signal)))
+        }
+        ExitStatus::Exited(status) if evidence.format == OutputFormat::Ltp => {
+            exited_as_ltp(evidence.ktap, *status)
         }
         ExitStatus::Exited(status) => exited(evidence.ktap, *status),
     };
@@ -271,8 +297,26 @@ fn by_kernel_log(evidence: &Evidence<'_>, ended: &TestEnded, verdict: Verdict) -
     }
 }
 
+/// [`exited`] for a program whose exit status is LTP's mask.
+fn exited_as_ltp(output: &Document, status: i32) -> Verdict {
+    let said = ltp::status(status);
+    let passed = |p: &Point| p.outcome == Outcome::Pass;
+    let failed = output.leaves().any(|(_, p)| !p.outcome.is_good());
+    match said.outcome {
+        Outcome::Pass => exited(output, 0),
+        Outcome::Skip => exited(output, EXIT_SKIP),
+        _ if failed => exited(output, 1),
+        _ if said.only_warned && output.leaves().any(|(_, p)| passed(p)) => Verdict {
+            outcome: Outcome::Pass,
+            message: None,
+        },
+        outcome => Verdict::new(outcome, format!("exit status {status}: {}", said.words)),
+    }
+}
+
 /// Holds an exit status against what the output claims.
-fn exited(ktap: &Document, status: i32) -> Verdict {
+#[must_use]
+pub fn exited(ktap: &Document, status: i32) -> Verdict {
     if let Some(reason) = &ktap.bail_out {
         return Verdict::new(Outcome::Fail, format!("it bailed out: {reason}"));
     }

@@ -175,7 +175,10 @@ impl Finished {
             .collect();
         let results = self.results["results"].as_array().expect("results");
         let mut counted = BTreeMap::new();
-        for (result, event) in results.iter().zip(&finished) {
+        for result in results {
+            // They end in any order, and are listed in that of the selection.
+            let event = finished.iter().find(|event| event["id"] == result["id"]);
+            let event = event.unwrap_or_else(|| panic!("no end of {result:#}"));
             for member in ["id", "outcome", "message", "stdout", "kernel_log"] {
                 assert_eq!(result[member], event[member]);
             }

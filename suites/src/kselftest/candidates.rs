@@ -3,7 +3,7 @@
 use super::{
     Build, Built, Extent, FailedCollection, Guest, InstallError, Installed, Progress, Tree,
 };
-use crate::{OutputFormat, Program, SplatPolicy, Test, TestId, spec::KSELFTEST};
+use crate::{OutputFormat, Program, Test, TestId, spec::KSELFTEST};
 use std::{
     fs::File,
     path::{Path, PathBuf},
@@ -118,14 +118,12 @@ impl Candidates {
 /// The test that a failed build leaves in its collection's place, so that it is never taken for a success.
 fn build_test(failed: &FailedCollection) -> Test {
     Test {
-        id: TestId::grouped(KSELFTEST, &failed.name, BUILD),
-        program: Program::Exec(vec!["false".into()]),
-        cwd: None,
-        env: Vec::new(),
-        timeout: None,
-        format: OutputFormat::Kselftest,
-        splats: SplatPolicy::default(),
         unavailable: Some(failed.to_string()),
+        ..Test::new(
+            TestId::grouped(KSELFTEST, &failed.name, BUILD),
+            Program::Exec(vec!["false".into()]),
+            OutputFormat::Kselftest,
+        )
     }
 }
 

@@ -135,17 +135,18 @@ fn test_of(
         Err(why) => (vec![format!("./{test}").into()], Some(why)),
     };
     Test {
-        id: TestId::grouped(KSELFTEST, collection, test),
-        program: Program::Exec(words),
         cwd: Some(guest.install_dir.unwrap_or(dir).join(collection)),
-        env: Vec::new(),
         timeout: settings.timeout,
-        format: OutputFormat::Kselftest,
         splats: match PROVOKES_SPLATS.contains(&collection) {
             true => SplatPolicy::allow_all(),
             false => SplatPolicy::default(),
         },
         unavailable,
+        ..Test::new(
+            TestId::grouped(KSELFTEST, collection, test),
+            Program::Exec(words),
+            OutputFormat::Kselftest,
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Where the tests are in a kernel tree.
-pub(super) const SELFTESTS: &str = "tools/testing/selftests";
+pub(crate) const SELFTESTS: &str = "tools/testing/selftests";
 
 /// Why a directory cannot be used as a kernel tree.
 #[derive(Debug, thiserror::Error)]

@@ -23,6 +23,10 @@ pub(super) struct Keep {
     names: usize,
     text: usize,
     problems: usize,
+    /// Whether results that were announced and never came are results too: the output is a recorded log.
+    pub fill: bool,
+    /// What the kernel said when it crashed last, in a recorded log.
+    pub crash: String,
     /// Problems that were not kept.
     pub lost_problems: u64,
     /// Results that were not kept.
@@ -36,6 +40,8 @@ impl Keep {
             names: ALL_NAMES,
             text: ALL_TEXT,
             problems: MAX_PROBLEMS,
+            fill: false,
+            crash: String::new(),
             lost_problems: 0,
             overflow: BTreeMap::new(),
         }
@@ -54,6 +60,17 @@ impl Keep {
         }
         self.results -= 1;
         true
+    }
+
+    /// How many more results may be kept.
+    pub fn results_left(&self) -> usize {
+        self.results
+    }
+
+    /// Counts `count` results that are not kept.
+    pub fn uncounted(&mut self, outcome: Outcome, count: u64) {
+        let sum = self.overflow.entry(outcome).or_default();
+        *sum = sum.saturating_add(count);
     }
 
     pub fn name(&mut self, name: &str) -> String {

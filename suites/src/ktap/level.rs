@@ -5,10 +5,11 @@
 
 use super::{
     document::Point,
-    keep::{Keep, Tail, head},
+    keep::{Keep, MAX_RESULTS, Tail, head},
     line::{Described, RawResult, describe},
 };
 use crate::Outcome;
+use std::collections::HashSet;
 
 /// Bytes of a name in a problem.
 const MAX_NAME_IN_PROBLEM: usize = 100;
@@ -26,6 +27,8 @@ pub(super) struct Level {
     /// The sum of the plans of its documents so far.
     pub plan: Option<u64>,
     pub skip_all: Option<String>,
+    /// Whether the kernel crashed since the last result here, and nothing came since then.
+    pub crashed: bool,
     /// Output since the last result.
     diagnostics: Tail,
     pending: Pending,
@@ -41,6 +44,8 @@ struct Pending {
     name: Option<String>,
     /// Whether a version, plan or name said that this is a block of results, not output that looks like some.
     is_block: bool,
+    /// Whether the kernel crashed in it.
+    crashed: bool,
 }
 
 impl Pending {
@@ -61,6 +66,8 @@ struct Current {
     /// The plan of a header that was followed by another version line at once.
     repeated_plan: Option<u64>,
     count: u64,
+    /// How many parents stand in for results that never came.
+    adopted: u64,
     /// The numbers of the results, where all were kept.
     numbers: Option<Vec<u64>>,
     /// Whether the last result skips in place of a description: kselftest.h's way to end a program early.
@@ -182,13 +189,14 @@ impl Level {
 
         let pending = std::mem::take(&mut self.pending);
         self.announced = None;
+        self.crashed = false;
         let kept = keep.result(outcome, !pending.children.is_empty());
         let current = &mut self.document;
         current.count += 1;
         current.only_header = false;
         current.ended_by_skip = bare_skip;
         if current.count == 1 {
-            current.numbers = Some(Vec::new());
+            current.numbers.get_or_insert_default();
         }
         if !kept {
             current.numbers = None;
@@ -287,6 +295,7 @@ impl Level {
         }
         let is_block =
             below.name.is_some() || below.document.version || below.document.plan.is_some();
+        self.pending.crashed |= below.crashed || below.pending.crashed;
         below.end_document(keep);
         self.pending.is_block |= is_block || below.documents > 1;
         self.pending.children.append(&mut below.results);
@@ -305,7 +314,11 @@ impl Level {
             return;
         }
         let bad = pending.children.iter().any(|c| !c.outcome.is_good());
-        let outcome = if bad || pending.name.is_some() {
+        let outcome = if pending.crashed {
+            Outcome::KernelCrash
+        } else if keep.fill && pending.name.is_some() {
+            Outcome::NotRun
+        } else if bad || pending.name.is_some() {
             Outcome::Fail
         } else {
             Outcome::Pass
@@ -321,7 +334,7 @@ impl Level {
             self.problems.extend(pending.problems);
             return;
         }
-        let point = Point {
+        let mut point = Point {
             number,
             name: keep.name(&name),
             outcome,
@@ -329,6 +342,18 @@ impl Level {
             diagnostics: String::new(),
             children: pending.children,
         };
+        if keep.fill {
+            say_why(&mut point, keep);
+            self.document.adopted += 1;
+            if self.document.count == 0 {
+                self.document.numbers.get_or_insert_default();
+            }
+            if let Some(numbers) = &mut self.document.numbers {
+                numbers.push(number);
+            }
+            // The machine did not get further here. In the outermost document one test is to blame, and it is this one.
+            self.crashed = pending.crashed && self.column > 0;
+        }
         self.add(point, pending.problems, keep);
     }
 
@@ -336,6 +361,38 @@ impl Level {
     pub fn end_document(&mut self, keep: &mut Keep) {
         self.adopt_orphans(keep);
         self.check_document(keep);
+    }
+
+    /// Adds the results that never came: `missing` of the first `plan`, of which those with `numbers` came.
+    fn fill(&mut self, plan: u64, missing: u64, numbers: Option<&[u64]>, keep: &mut Keep) {
+        // A plan beyond all bounds is a number that somebody made up.
+        let missing = missing.min(MAX_RESULTS as u64);
+        let came: HashSet<u64> = numbers.unwrap_or_default().iter().copied().collect();
+        let free = (1..=plan).filter(|number| !came.contains(number));
+        let mut left = missing;
+        for number in free.take(usize::try_from(missing).unwrap_or(MAX_RESULTS)) {
+            // Of the outermost document's tests one ran when the kernel crashed.
+            let outcome = match self.crashed && (self.column > 0 || left == missing) {
+                true => Outcome::KernelCrash,
+                false => Outcome::NotRun,
+            };
+            if keep.results_left() == 0 {
+                keep.uncounted(outcome, left);
+                return;
+            }
+            keep.result(outcome, false);
+            left -= 1;
+            let mut point = Point {
+                number,
+                name: String::new(),
+                outcome,
+                reason: String::new(),
+                diagnostics: String::new(),
+                children: Vec::new(),
+            };
+            say_why(&mut point, keep);
+            self.results.push(point);
+        }
     }
 
     /// Checks the sums of the current document and forgets it.
@@ -362,12 +419,28 @@ impl Level {
             if plan != count && !only_counted && !(document.ended_by_skip && count < plan) {
                 let problem = format!("{prefix}the plan says {}, {count} came", results(plan));
                 keep.problem(&mut self.problems, problem);
+                let came = count.saturating_add(document.adopted);
+                if keep.fill && plan > came {
+                    self.fill(plan, plan - came, document.numbers.as_deref(), keep);
+                }
             }
         }
         for problem in number_problems(document.numbers.unwrap_or_default()) {
             keep.problem(&mut self.problems, format!("{prefix}{problem}"));
         }
     }
+}
+
+/// Says of a result that never came what is known.
+fn say_why(point: &mut Point, keep: &mut Keep) {
+    let crash = std::mem::take(&mut keep.crash);
+    let text = match point.outcome {
+        Outcome::KernelCrash if !crash.is_empty() => crash.as_str(),
+        Outcome::NotRun | Outcome::KernelCrash => "its result never came",
+        _ => "",
+    };
+    keep.text(&mut point.reason, text);
+    keep.crash = crash;
 }
 
 /// How many results kselftest.h's `# Totals: pass:3 fail:0 xfail:0 xpass:0 skip:0 error:0` counts as good.

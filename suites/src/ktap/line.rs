@@ -50,7 +50,7 @@ pub(super) struct Described<'a> {
 }
 
 /// The text of a raw line: without ANSI escapes, NULs and other controls, invalid UTF-8 replaced.
-pub(super) fn clean(raw: &[u8]) -> Cow<'_, str> {
+pub(crate) fn clean(raw: &[u8]) -> Cow<'_, str> {
     let is_control = |b: &u8| (*b < b' ' && *b != b'\t') || *b == 0x7f;
     if !raw.iter().any(is_control) {
         return String::from_utf8_lossy(raw);
@@ -94,8 +94,8 @@ fn after_escape(rest: &[u8]) -> &[u8] {
     &rest[end..]
 }
 
-/// Measures a line's nesting. `# Subtest:` stands where its `#` stands.
-pub(super) fn indented(line: &str) -> Indented<'_> {
+/// Measures a line's nesting. `# Subtest:` stands where its `#` stands. `hashes`: whether `# ` is nesting.
+pub(super) fn indented(line: &str, hashes: bool) -> Indented<'_> {
     let mut column = 0;
     let mut content = line;
     let mut blank_before = false;
@@ -105,6 +105,7 @@ pub(super) fn indented(line: &str) -> Indented<'_> {
         } else if let Some(rest) = content.strip_prefix('\t') {
             (column / 4 * 4 + 4, rest, true)
         } else if let Some(rest) = content.strip_prefix("# ")
+            && hashes
             && !rest.starts_with("Subtest: ")
         {
             (column + 2, rest, false)

@@ -13,6 +13,8 @@ mod level;
 mod line;
 mod parser;
 
+pub(crate) use document::named_apart;
 pub use document::{Document, Point};
 pub use keep::{MAX_DIAGNOSTICS, MAX_NAME, MAX_PROBLEMS, MAX_RESULTS};
+pub(crate) use line::clean;
 pub use parser::{MAX_DEPTH, MAX_LINE, Parser};

@@ -22,6 +22,8 @@ pub struct Parser {
     levels: Vec<Level>,
     /// In a YAML block that began at this column.
     yaml: Option<usize>,
+    /// Whether `# ` is nesting, as wrapper programs make it.
+    hashes: bool,
     keep: Keep,
     bail_out: Option<String>,
     /// Whether a version or plan was seen.
@@ -39,11 +41,41 @@ impl Parser {
             line: Vec::new(),
             levels: vec![Level::new(0, None)],
             yaml: None,
+            // KUnit nests by blanks alone, and its messages stand behind `# `.
+            hashes: format != OutputFormat::Kunit,
             keep: Keep::new(),
             bail_out: None,
             header: false,
             result: false,
         }
+    }
+
+    /// A parser for a log that was recorded elsewhere and may have no end: results that were announced and never came
+    /// are results too, [`crate::Outcome::NotRun`], or [`crate::Outcome::KernelCrash`] where [`Parser::crash`] said so.
+    #[must_use]
+    pub fn of_log(format: OutputFormat) -> Self {
+        let mut parser = Self::new(format);
+        parser.keep.fill = true;
+        parser
+    }
+
+    /// Says that the program never came to its end: what it announced and did not print are results too.
+    pub fn never_ended(&mut self) {
+        self.keep.fill = true;
+    }
+
+    /// Says that the log has a crash of the kernel here. It counts where no result comes after it.
+    pub fn crash(&mut self, text: &str) {
+        let crash = head(text, MAX_DIAGNOSTICS);
+        crash.clone_into(&mut self.keep.crash);
+        let top = self.top();
+        top.crashed = true;
+    }
+
+    /// Whether anything of KTAP or TAP has come: a version, a plan or a result.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.header || self.result
     }
 
     /// Takes the next piece of output.
@@ -68,8 +100,10 @@ impl Parser {
         let mut root = self.close_all();
         let is_ktap = match self.format {
             OutputFormat::Auto => self.header,
-            OutputFormat::Kselftest => self.header || self.result || self.bail_out.is_some(),
-            OutputFormat::ExitStatus => false,
+            OutputFormat::Kselftest | OutputFormat::Kunit => {
+                self.header || self.result || self.bail_out.is_some()
+            }
+            _ => false,
         };
         if !is_ktap {
             return Document::default();
@@ -104,7 +138,7 @@ impl Parser {
             let text = text.trim_end();
             // `#` alone is an empty line with a prefix.
             if !text.is_empty() && text != "#" {
-                self.take(&indented(text));
+                self.take(&indented(text, self.hashes));
             }
         }
         raw.clear();
@@ -207,6 +241,11 @@ impl Parser {
     /// Text may end in a result of one of the open levels; else it is a diagnostic of the level that it stands on.
     fn take_text(&mut self, line: &Indented) {
         let content = line.content;
+        if !self.hashes
+            && let Some(said) = content.strip_prefix('#')
+        {
+            return self.text(line.column, said.trim_start());
+        }
         let found = self
             .levels
             .iter()
@@ -251,6 +290,8 @@ impl Parser {
             return None;
         }
         if is_new {
+            // Whatever the kernel said before, the machine went on.
+            self.top().crashed = false;
             let announced = self.top().announced.take();
             self.levels.push(Level::new(column, announced));
         }

@@ -175,11 +175,11 @@ fn suites_are_the_groups_and_subtests_are_cases() {
             [
                 "kselftest:timers",
                 "kselftest.timers",
-                "7",
+                "8",
                 "0",
                 "2",
                 at,
-                "2.048"
+                "2.56"
             ],
             ["kselftest:net", "kselftest.net", "1", "0", "1", at, "0.512"],
             ["smoke", "smoke", "4", "4", "0", at, "0.512"],

@@ -109,7 +109,6 @@ impl<'a> Bench<'a> {
     ) -> Result<Settings, Failure> {
         let rules = Rules {
             timeout: None,
-            fail_fast: false,
             output_limit: OUTPUT,
             output_kept: 0,
             passed_on: None,

@@ -41,6 +41,7 @@ fn judge_end(end: TestEnd<'_>, text: &str, findings: &Findings, console: &str) -
     judge(&Evidence {
         end,
         ktap: &ktap(text),
+        format: OutputFormat::Auto,
         findings,
         limit: Some(Duration::from_secs(45)),
         policy: &SplatPolicy::default(),
@@ -168,6 +169,7 @@ fn a_kernel_that_oopsed_is_never_green() {
     let expected = judge(&Evidence {
         end: TestEnd::Ended(&ended),
         ktap: &ktap(""),
+        format: OutputFormat::Auto,
         findings: &oops,
         limit: None,
         policy: &SplatPolicy::allow_all(),
@@ -188,6 +190,7 @@ fn judge_log(lines: &[&str], policy: &SplatPolicy, allowed: &[&str]) -> Verdict 
     judge(&Evidence {
         end: TestEnd::Ended(&ended(ExitStatus::Exited(0))),
         ktap: &ktap(""),
+        format: OutputFormat::Auto,
         findings: &found(lines),
         policy,
         allowed: &allowed,
@@ -265,6 +268,7 @@ fn a_log_with_gaps_is_never_green() {
             judge(&Evidence {
                 end: TestEnd::Ended(&ended),
                 ktap: &ktap(""),
+                format: OutputFormat::Auto,
                 findings,
                 policy: &SplatPolicy::allow_all(),
                 allowed: &[],
@@ -354,6 +358,7 @@ fn judge_seen(end: TestEnd<'_>, findings: &Findings, seen: &Seen) -> Verdict {
     judge(&Evidence {
         end,
         ktap: &ktap(""),
+        format: OutputFormat::Auto,
         findings,
         limit: None,
         policy: &SplatPolicy::default(),
@@ -413,4 +418,26 @@ fn what_was_seen_from_outside_counts() {
         message.ends_with("for 15 s; vCPU 0 spins at foo+0x1"),
         "{message}"
     );
+}
+
+#[test]
+fn a_known_failure_is_expected_and_nothing_else_is() {
+    let known = |outcome| known_failure(Verdict::new(outcome, "exit status 1"), "bug 7");
+    for outcome in [Outcome::Fail, Outcome::TimeOut] {
+        let verdict = known(outcome);
+        assert_eq!(verdict.outcome, Outcome::ExpectedFail);
+        assert_eq!(
+            verdict.message.as_deref(),
+            Some("known failure: bug 7: exit status 1")
+        );
+    }
+    for outcome in [
+        Outcome::KernelCrash,
+        Outcome::Hang,
+        Outcome::Skip,
+        Outcome::Pass,
+    ] {
+        assert_eq!(known(outcome).outcome, outcome);
+        assert_eq!(known(outcome).message.as_deref(), Some("exit status 1"));
+    }
 }

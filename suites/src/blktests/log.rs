@@ -1,0 +1,29 @@
+//! Reading a log of blktests' `check`.
+
+use super::check::Check;
+use crate::recorded::{Line, LogFormat, Recorded, Shelf, Trouble, numbered, trouble};
+
+/// Reads such a log line by line.
+#[derive(Default)]
+pub(crate) struct Log {
+    check: Check,
+}
+
+impl Log {
+    pub fn line(&mut self, line: Line<'_>) {
+        match trouble(line.text) {
+            Some(Trouble::Panic) => self.check.crash(line.text.trim_start()),
+            Some(Trouble::Boot) => self.check.crash("the machine restarted"),
+            Some(Trouble::Oops) => {}
+            // The kernel's own lines stand between its lines.
+            None if line.kernel => {}
+            None => self.check.line(line.text),
+        }
+    }
+
+    pub fn finish(self) -> Recorded {
+        let mut shelf = Shelf::default();
+        numbered("blktests", self.check.finish(), &mut shelf);
+        shelf.finish(LogFormat::Blktests)
+    }
+}

@@ -1,0 +1,139 @@
+//! Results as JSON, an object a line: `{"id": "a", "outcome": "pass", "message": "why"}`.
+
+use crate::{
+    Outcome,
+    ktap::{Document, MAX_DIAGNOSTICS, MAX_NAME, MAX_RESULTS, Point, named_apart},
+};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Bytes of all names and messages.
+const MAX_TEXT: usize = 16 << 20;
+/// Problems that are told.
+const MAX_PROBLEMS: usize = 50;
+
+/// A line; other members are ignored.
+#[derive(Deserialize)]
+struct Row {
+    #[serde(alias = "name", alias = "test")]
+    id: Option<String>,
+    #[serde(alias = "status", alias = "result")]
+    outcome: Option<String>,
+    #[serde(alias = "reason")]
+    message: Option<String>,
+}
+
+/// Reads such output line by line. Lines that are no such object are ordinary output.
+#[derive(Debug, Default)]
+pub(super) struct JsonLines {
+    points: Vec<Point>,
+    overflow: BTreeMap<Outcome, u64>,
+    problems: Vec<String>,
+    text: usize,
+    came: bool,
+}
+
+impl JsonLines {
+    pub fn line(&mut self, line: &str) {
+        let line = line.trim();
+        if !line.starts_with('{') {
+            return;
+        }
+        let Ok(Row {
+            id: Some(id),
+            outcome: Some(word),
+            message,
+        }) = serde_json::from_str(line)
+        else {
+            return;
+        };
+        self.came = true;
+        let outcome = outcome(&word);
+        if outcome.is_none() && self.problems.len() < MAX_PROBLEMS {
+            let shown: String = word.chars().take(40).collect();
+            self.problems.push(format!("\"{shown}\" is no outcome"));
+        }
+        let outcome = outcome.unwrap_or(Outcome::Fail);
+        let name: String = head(&id, MAX_NAME).into();
+        let reason: String = head(&message.unwrap_or_default(), MAX_DIAGNOSTICS).into();
+        let size = name.len() + reason.len();
+        if self.points.len() >= MAX_RESULTS || self.text + size > MAX_TEXT {
+            *self.overflow.entry(outcome).or_default() += 1;
+            return;
+        }
+        self.text += size;
+        self.points.push(Point {
+            number: self.points.len() as u64 + 1,
+            name,
+            outcome,
+            reason,
+            diagnostics: String::new(),
+            children: Vec::new(),
+        });
+    }
+
+    pub fn finish(self) -> Document {
+        Document {
+            is_ktap: self.came,
+            results: named_apart(self.points),
+            problems: self.problems,
+            overflow: self.overflow,
+            ..Document::default()
+        }
+    }
+}
+
+/// An outcome by its name in our reports, or by the common words of others.
+fn outcome(word: &str) -> Option<Outcome> {
+    let word = word.to_ascii_lowercase().replace(['_', ' '], "-");
+    let ours = Outcome::ALL.into_iter().find(|o| o.as_str() == word);
+    ours.or(match word.as_str() {
+        "passed" | "ok" | "success" => Some(Outcome::Pass),
+        "failed" | "failure" | "not-ok" => Some(Outcome::Fail),
+        "skipped" | "ignored" | "notrun" => Some(Outcome::Skip),
+        "xfail" | "expected-failure" => Some(Outcome::ExpectedFail),
+        "timeout" | "timed-out" => Some(Outcome::TimeOut),
+        "crash" | "crashed" => Some(Outcome::KernelCrash),
+        "error" | "broken" => Some(Outcome::HarnessError),
+        _ => None,
+    })
+}
+
+fn head(text: &str, max: usize) -> &str {
+    let mut end = max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_results_and_the_rest_is_output() {
+        let mut lines = JsonLines::default();
+        for line in [
+            "starting",
+            r#"{"id": "a", "outcome": "pass"}"#,
+            r#"{"name": "b", "status": "FAILED", "message": "no", "more": [1]}"#,
+            r#"{"name": "a", "result": "time_out", "seconds": 3}"#,
+            r#"{"name": "c", "outcome": "purple"}"#,
+            r#"{"unrelated": true}"#,
+            r#"{"id": "torn", "outco"#,
+        ] {
+            lines.line(line);
+        }
+        let document = lines.finish();
+        let found: Vec<String> = document
+            .results
+            .iter()
+            .map(|p| format!("{} {} {}", p.outcome, p.name, p.reason))
+            .collect();
+        assert_eq!(found, ["pass a ", "fail b no", "time-out a #2 ", "fail c "]);
+        assert_eq!(document.problems, ["\"purple\" is no outcome"]);
+        assert!(document.is_ktap);
+        assert!(!JsonLines::default().finish().is_ktap);
+    }
+}

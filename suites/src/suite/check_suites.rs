@@ -1,0 +1,231 @@
+//! xfstests and blktests: trees with a program `check` that runs one of the files in `tests/GROUP`.
+
+use super::{BLKTESTS, Found, Places, SuiteError, XFSTESTS, bounded_text, entries};
+use crate::{OutputFormat, Program, Test, TestId};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Limit of a test; neither suite has one of its own.
+const TIMEOUT: Duration = Duration::from_secs(900);
+
+/// What the two differ in.
+struct Kind {
+    suite: &'static str,
+    way_out: &'static str,
+    /// Says of a file of the tree, from its text, why the test cannot be run without a device.
+    wants_device: fn(&str) -> Option<&'static str>,
+    /// Files of the tree in which the user may name devices.
+    config: &'static [&'static str],
+    /// The variable by which they are named.
+    variable: &'static str,
+}
+
+const OF_XFSTESTS: Kind = Kind {
+    suite: XFSTESTS,
+    way_out: "name a built tree with --xfstests DIR; it is built from \
+        https://git.kernel.org/pub/scm/fs/xfs/xfstests-dev.git by: make",
+    wants_device: |_| {
+        Some(
+            "it needs a file system to test (TEST_DEV), and machines have no scratch devices yet: name one of the guest's in \
+             local.config of the tree",
+        )
+    },
+    config: &["local.config"],
+    variable: "TEST_DEV",
+};
+
+const OF_BLKTESTS: Kind = Kind {
+    suite: BLKTESTS,
+    way_out: "name a built tree with --blktests DIR; it is built from https://github.com/linux-blktests/blktests by: make",
+    wants_device: |text| {
+        let defines = |name: &str| {
+            text.lines().any(|line| {
+                line.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with("()"))
+            })
+        };
+        (defines("test_device") && !defines("test")).then_some(
+            "it needs a block device to test (TEST_DEVS), and machines have no scratch devices yet: name one of the guest's in \
+             the file config of the tree",
+        )
+    },
+    config: &["config"],
+    variable: "TEST_DEVS",
+};
+
+/// All tests of xfstests.
+pub(super) fn xfstests(places: &Places<'_>) -> Result<Found, SuiteError> {
+    find(&OF_XFSTESTS, places.xfstests, places)
+}
+
+/// All tests of blktests.
+pub(super) fn blktests(places: &Places<'_>) -> Result<Found, SuiteError> {
+    find(&OF_BLKTESTS, places.blktests, places)
+}
+
+fn find(kind: &Kind, dir: Option<&Path>, places: &Places<'_>) -> Result<Found, SuiteError> {
+    let name = kind.suite;
+    let way_out = kind.way_out;
+    let given = dir.ok_or(SuiteError::NoTreeNamed { name, way_out })?;
+    let given = places.cwd.join(given);
+    let missing = || SuiteError::NoTree {
+        name,
+        path: given.clone(),
+        way_out,
+    };
+    let dir = given.canonicalize().map_err(|_| missing())?;
+    if !is_program(&dir.join("check")) {
+        return Err(missing());
+    }
+    let groups = entries(&dir.join("tests")).map_err(|_| missing())?;
+    let named = kind
+        .config
+        .iter()
+        .any(|file| names_device(&dir.join(file), kind.variable));
+    let mut tests = Vec::new();
+    for group in groups {
+        let files = dir.join("tests").join(&group);
+        if !files.is_dir() {
+            continue;
+        }
+        for case in entries(&files)? {
+            let path = files.join(&case);
+            if !case.bytes().all(|b| b.is_ascii_digit()) || !path.is_file() {
+                continue;
+            }
+            let mut test = test_of(kind, &dir, &group, &case);
+            if !named {
+                let text = bounded_text(&path)?;
+                test.skip = (kind.wants_device)(&text).map(str::to_owned);
+            }
+            tests.push(test);
+        }
+    }
+    Ok(Found {
+        tests,
+        dirs: vec![dir],
+    })
+}
+
+fn test_of(kind: &Kind, dir: &Path, group: &str, case: &str) -> Test {
+    Test {
+        cwd: Some(PathBuf::from(dir)),
+        timeout: Some(TIMEOUT),
+        ..Test::new(
+            TestId::grouped(kind.suite, group, case),
+            Program::Exec(vec!["./check".into(), format!("{group}/{case}").into()]),
+            OutputFormat::ExitStatus,
+        )
+    }
+}
+
+/// Whether a file of shell assignments sets a variable.
+fn names_device(path: &Path, variable: &str) -> bool {
+    bounded_text(path).is_ok_and(|text| {
+        text.lines().any(|line| {
+            let line = line.trim_start();
+            let line = line.strip_prefix("export ").unwrap_or(line);
+            line.strip_prefix(variable)
+                .is_some_and(|rest| rest.starts_with('='))
+        })
+    })
+}
+
+fn is_program(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+            fs::write(&path, text).expect("a file");
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a mode");
+        };
+        write("check", "#!/bin/bash\n");
+        write("tests/block/001", "test() {\n}\n");
+        write("tests/block/002", "test_device() {\n}\n");
+        write("tests/block/001.out", "Test complete\n");
+        write("tests/block/rc", "\n");
+        write("tests/loop/001", "test() {\n}\n");
+        dir
+    }
+
+    fn listed(found: &Found) -> Vec<(String, bool)> {
+        let tests = found.tests.iter();
+        tests
+            .map(|t| (t.id.to_string(), t.skip.is_some()))
+            .collect()
+    }
+
+    #[test]
+    fn tests_are_the_numbered_files_and_those_without_their_device_are_skips() {
+        let dir = tree();
+        let places = Places {
+            blktests: Some(dir.path()),
+            xfstests: Some(dir.path()),
+            ..Places::default()
+        };
+        let of = |name: &str, skip| (name.to_owned(), skip);
+        let found = blktests(&places).expect("tests");
+        assert_eq!(
+            listed(&found),
+            [
+                of("blktests:block:001", false),
+                of("blktests:block:002", true),
+                of("blktests:loop:001", false)
+            ]
+        );
+        let words = ["./check", "loop/001"].map(Into::into).to_vec();
+        assert_eq!(found.tests[2].program, Program::Exec(words));
+        assert!(
+            listed(&xfstests(&places).expect("tests"))
+                .iter()
+                .all(|t| t.1)
+        );
+        fs::write(dir.path().join("config"), "TEST_DEVS=(/dev/vdb)\n").expect("a file");
+        fs::write(
+            dir.path().join("local.config"),
+            "export TEST_DEV=/dev/vdb\n",
+        )
+        .expect("a file");
+        assert!(
+            !listed(&blktests(&places).expect("tests"))
+                .iter()
+                .any(|t| t.1)
+        );
+        assert!(
+            !listed(&xfstests(&places).expect("tests"))
+                .iter()
+                .any(|t| t.1)
+        );
+    }
+
+    #[test]
+    fn without_a_tree_the_option_is_named() {
+        let empty = tempfile::tempdir().expect("a temporary directory");
+        for dir in [None, Some(empty.path()), Some(Path::new("/no/such/tree"))] {
+            let places = Places {
+                xfstests: dir,
+                blktests: dir,
+                ..Places::default()
+            };
+            for (found, option) in [
+                (xfstests(&places), "--xfstests DIR"),
+                (blktests(&places), "--blktests DIR"),
+            ] {
+                let error = found.expect_err("no tree").to_string();
+                assert!(error.contains(option), "{error}");
+            }
+        }
+    }
+}
