@@ -47,10 +47,13 @@ fn selftests() -> Option<PathBuf> {
         String::from_utf8_lossy(&output.stderr)
     );
     let builds = std::fs::read_dir(cache.join("runner/kselftest")).expect("there are builds");
-    let trees = builds.flatten().map(|build| build.path().join("install"));
-    let mut trees: Vec<_> = trees
+    let installs = builds.flatten().map(|build| build.path().join("install"));
+    let mut trees: Vec<_> = installs
+        .flat_map(|install| std::fs::read_dir(install).into_iter().flatten().flatten())
+        .map(|tree| tree.path())
         .filter(|tree| COLLECTIONS.iter().all(|name| tree.join(name).is_dir()))
         .collect();
+    assert!(!trees.is_empty(), "no build has them all");
     trees.sort_by_key(|tree| tree.metadata().and_then(|file| file.modified()).ok());
     trees.pop()
 }

@@ -43,6 +43,7 @@ fn a_manifests_test_finds_its_directory_arguments_and_environment() {
         [[test]]\nname = \"slow\"\ncommand = \"sleep 60\"\ntimeout = 1\n\
         [[test]]\nname = \"loop\"\ncommand = \"test -b /dev/loop0\"\nneeds = [\"module:loop\"]\n\
         [[test]]\nname = \"results\"\ncommand = \"printf 'ok 1 a\\\\nnot ok 2 b\\\\n'\"\nparser = \"tap\"\n\
+        [[test]]\nname = \"rows\"\ncommand = [\"echo\", '{\"id\": \"a\", \"outcome\": \"pass\"}']\nparser = \"json-lines\"\n\
         [[test]]\nname = \"plain\"\ncommand = \"printf 'not ok 1 a\\\\n'\"\n";
     fs::write(dir.path().join("x.toml"), manifest).expect("written");
     let done = run
@@ -62,6 +63,8 @@ fn a_manifests_test_finds_its_directory_arguments_and_environment() {
     done.assert_outcome("slow", "time-out", "");
     done.assert_outcome("loop", "pass", "");
     done.assert_outcome("results", "fail", "");
+    done.assert_outcome("rows", "pass", "");
+    assert_eq!(done.result("rows")["subtests"][0]["path"][0], "a");
     done.assert_outcome("plain", "pass", "");
 }
 
@@ -224,6 +227,18 @@ fn the_kernels_unit_tests_run_while_it_boots() {
         .expect("results");
     assert!(subtests.len() > 10, "{subtests:?}");
 
+    // Without debugfs the results are those in the kernel log.
+    let log = Run::new()
+        .kernel(&kernel)
+        .suite("kunit:hlist")
+        .args(["--append", "debugfs=off"])
+        .run();
+    log.assert_status(0);
+    assert_eq!(
+        log.result("kunit:hlist")["subtests"],
+        done.result("kunit:hlist")["subtests"]
+    );
+
     let one = Run::new().kernel(&kernel).suite("kunit:hlist:*add*").run();
     one.assert_status(0);
     let some = one.result("kunit:hlist:*add*")["subtests"]
@@ -233,9 +248,170 @@ fn the_kernels_unit_tests_run_while_it_boots() {
 }
 
 #[test]
+fn a_unit_test_that_takes_the_kernel_down_costs_its_suite_alone() {
+    let Some(kernel) = common::extra_kernel("bzImage") else {
+        return;
+    };
+    // The suite kunit_fault makes an oops on purpose, which this makes a panic.
+    let done = Run::new()
+        .kernel(&kernel)
+        .args(["--append", "oops=panic"])
+        .args(["--suite", "kunit:hlist", "--suite", "kunit:kunit_fault"])
+        .args(["--suite", "kunit:bitfields", "--suite", "exec:true"])
+        .run();
+    done.assert_status(1);
+    done.assert_outcome("kunit:hlist", "pass", "");
+    done.assert_outcome("kunit:kunit_fault", "kernel-crash", "Kernel panic");
+    done.assert_outcome("kunit:bitfields", "pass", "");
+    done.assert_outcome("exec:true", "pass", "");
+    let warnings = done.results["warnings"].to_string();
+    assert!(warnings.contains("a machine of its own"), "{warnings}");
+}
+
+#[test]
 fn a_kernel_without_unit_tests_says_which_option_it_lacks() {
     let Some(run) = Run::on_kernel() else { return };
     let done = run.suite("kunit").run();
     done.assert_status(125);
     assert!(done.stderr.contains("CONFIG_KUNIT"), "{}", done.stderr);
+}
+
+/// Writes a program.
+fn program(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+    fs::write(path, text).expect("written");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("set");
+}
+
+#[test]
+fn installed_trees_run_as_their_own_runners_run_them() {
+    let Some(run) = Run::on_kernel() else { return };
+    // Below a directory that init covers, so that it has to be shown to the guest.
+    let dir = tempfile::tempdir_in("/tmp").expect("temporary directory");
+    let ltp = dir.path().join("ltp");
+    fs::create_dir_all(ltp.join("runtest")).expect("made");
+    let scenario = "# synthetic\ngood01 good01 -a && true\nwrong01 good01 -a; exit 1\nconf01 good01 x; exit 32\n";
+    fs::write(ltp.join("runtest/mini"), scenario).expect("written");
+    program(
+        &ltp.join("testcases/bin/good01"),
+        "#!/bin/sh\nset -u\ncase $1 in x) echo 'good01.c:7: TCONF: not here' >&2;; *) echo 'good01.c:9: TPASS: fine' >&2;; esac\ntest -d \"$LTPROOT\" && test -d \"$TMPDIR\" && test \"$LTP_COLORIZE_OUTPUT\" = 0\n",
+    );
+    let blktests = dir.path().join("blktests");
+    program(
+        &blktests.join("check"),
+        "#!/bin/sh\n# synthetic\ncase $1 in loop/001) echo \"$1 (fine) [passed]\";; loop/003) echo \"$1 (more) [not run]\"; echo '    no fio';; *) echo \"$1 (bad) [failed]\"; exit 1;; esac\n",
+    );
+    for name in ["loop/001", "loop/002", "loop/003"] {
+        let path = blktests.join("tests").join(name);
+        program(&path, "test() {\n\ttrue\n}\n");
+    }
+    program(
+        &blktests.join("tests/nvme/003"),
+        "test_device() {\n\ttrue\n}\n",
+    );
+    let done = run
+        .args(["--suite", "ltp:mini", "--suite", "blktests", "--ltp"])
+        .arg(&ltp)
+        .arg("--blktests")
+        .arg(&blktests)
+        .run();
+    done.assert_status(1);
+    done.assert_outcome("ltp:mini:good01", "pass", "");
+    assert_eq!(
+        done.result("ltp:mini:good01")["subtests"][0]["outcome"],
+        "pass"
+    );
+    done.assert_outcome("ltp:mini:wrong01", "fail", "");
+    done.assert_outcome("ltp:mini:conf01", "skip", "");
+    done.assert_outcome("blktests:loop:001", "pass", "");
+    done.assert_outcome("blktests:loop:002", "fail", "");
+    done.assert_outcome("blktests:loop:003", "skip", "no fio");
+    done.assert_outcome("blktests:nvme:003", "skip", "scratch devices");
+}
+
+#[test]
+fn mistakes_in_files_are_told_with_their_line() {
+    let Some(kernel) = common::kernel() else {
+        return;
+    };
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let write = |name: &str, text: &str| {
+        fs::write(dir.path().join(name), text).expect("written");
+    };
+    write("list.toml", "[[skip]]\ntest = \"smoke\"\nraeson = \"x\"\n");
+    write(
+        "tests.toml",
+        "[[test]]\nname = \"a\"\ncommand = \"true\"\nneeds = [\"luck\"]\n",
+    );
+    write("specs", "smoke:clock\nsmok:memory\n");
+    write("none", "# nothing\n");
+    for (arguments, status, parts) in [
+        (
+            ["--skip-list", "list.toml"],
+            128,
+            ["list.toml:3", "`reason`"],
+        ),
+        (
+            ["--known-failures", "gone.toml"],
+            128,
+            ["gone.toml", "No such file"],
+        ),
+        (
+            ["--suite", "./tests.toml"],
+            128,
+            ["tests.toml:4", "program:NAME"],
+        ),
+        (
+            ["--from-file", "specs"],
+            128,
+            ["specs:2", "nearest is smoke"],
+        ),
+        (["--from-file", "none"], 125, ["--from-file", "no SPEC"]),
+        (["--suite", "ltp:x"], 128, ["/opt/ltp", "--ltp DIR"]),
+        (["--suite", "xfstests"], 128, ["xfstests", "--xfstests DIR"]),
+    ] {
+        let run = Run::new().kernel(&kernel).cwd(dir.path()).args(arguments);
+        let done = run.run();
+        done.assert_status(status);
+        for part in parts {
+            assert!(done.stderr.contains(part), "{part}: {}", done.stderr);
+        }
+    }
+}
+
+#[test]
+fn what_a_kernel_lacks_for_a_collection_is_named_before_the_boot() {
+    let Some(run) = Run::on_kernel() else { return };
+    let dir = tempfile::tempdir().expect("temporary directory");
+    fs::write(dir.path().join("kselftest-list.txt"), "mine:a\n").expect("written");
+    program(&dir.path().join("mine/a"), "#!/bin/sh\nexit 0\n");
+    fs::write(
+        dir.path().join("mine/config"),
+        "CONFIG_NO_KERNEL_HAS_THIS=y\nCONFIG_PROC_FS=y\n",
+    )
+    .expect("written");
+    let done = run
+        .args(["--suite", "kselftest", "--kselftest"])
+        .arg(dir.path())
+        .run();
+    done.assert_status(0);
+    let warnings = done.results["warnings"].to_string();
+    for part in ["CONFIG_NO_KERNEL_HAS_THIS (mine)", "runner kconfig"] {
+        assert!(warnings.contains(part), "{part}: {warnings}");
+    }
+    assert!(!warnings.contains("PROC_FS"), "{warnings}");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_runner"))
+        .args(["kconfig", "--suite", "kselftest:mine", "--kselftest"])
+        .arg(dir.path())
+        .output()
+        .expect("it starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    for part in [
+        "# kselftest:mine\nCONFIG_NO_KERNEL_HAS_THIS=y\n",
+        "CONFIG_PROC_FS=y",
+        "CONFIG_VIRTIO_CONSOLE=y",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }

@@ -97,7 +97,9 @@ impl Fragment {
 impl fmt::Display for Fragment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut last = None;
-        for (symbol, option) in &self.options {
+        let mut options: Vec<_> = self.options.iter().collect();
+        options.sort_by_key(|(symbol, option)| (&option.by, *symbol));
+        for (symbol, option) in options {
             if last != Some(&option.by) {
                 writeln!(f, "\n# {}", option.by.join(", "))?;
                 last = Some(&option.by);
@@ -168,9 +170,9 @@ mod tests {
         );
         assert_eq!(
             fragment.to_string(),
-            "\n# kselftest:tc\n# CONFIG_DEBUG is not set\n\
-             \n# kselftest:net\n# kselftest:tc wants CONFIG_HZ=1000\nCONFIG_HZ=100\n\
-             \n# kselftest:net, kselftest:tc\nCONFIG_NET=y\nCONFIG_VETH=y\n"
+            "\n# kselftest:net\n# kselftest:tc wants CONFIG_HZ=1000\nCONFIG_HZ=100\n\
+             \n# kselftest:net, kselftest:tc\nCONFIG_NET=y\nCONFIG_VETH=y\n\
+             \n# kselftest:tc\n# CONFIG_DEBUG is not set\n"
         );
         let mut again = Fragment::default();
         again.read(&fragment.to_string(), "itself");

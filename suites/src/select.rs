@@ -228,7 +228,7 @@ impl Selection {
             selected.warnings.extend(warnings);
         }
         selected.dirs = suites.dirs();
-        selected.boot_options = boot_options(&selected.tests);
+        selected.boot_options = boot_options(&self.suites, &selected.tests)?;
         if let Some(candidates) = &selftests {
             let groups = selected.tests.iter().filter(|t| t.id.suite == KSELFTEST);
             let mut collections: Vec<&str> = groups.filter_map(|t| t.id.group.as_deref()).collect();

@@ -28,6 +28,9 @@ pub struct Test {
     pub known_failure: Option<String>,
     /// What it needs of kernel and root. The run looks whether that is there, and skips the test otherwise.
     pub needs: Vec<Need>,
+    /// Options of the kernel command line for a machine that it has to itself, because one that all share did not boot with the
+    /// options for all; empty where it does not matter to the test how its machine was booted.
+    pub boot: Vec<String>,
 }
 
 impl Test {
@@ -46,6 +49,7 @@ impl Test {
             skip: None,
             known_failure: None,
             needs: Vec::new(),
+            boot: Vec::new(),
         }
     }
 }

@@ -24,11 +24,19 @@ pub struct SelectArgs {
     /// What to leave out of it, in the same form; repeatable
     #[arg(long = "skip", value_name = "SPEC")]
     pub skips: Vec<String>,
-    /// Tests to report as skipped, with reasons: [[skip]] entries in TOML; repeatable
-    #[arg(long = "skip-list", value_name = "FILE")]
+    /// What to report as skipped.
+    #[arg(
+        long = "skip-list",
+        value_name = "FILE",
+        help = "Tests to report as skipped, with reasons: [[skip]] entries in TOML; repeatable"
+    )]
     pub skip_lists: Vec<PathBuf>,
-    /// Tests whose failure is expected, with reasons: [[known-failure]] entries in TOML; repeatable
-    #[arg(long, value_name = "FILE")]
+    /// What is known to fail.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Tests whose failure is expected, with reasons: [[known-failure]] entries in TOML; repeatable"
+    )]
     pub known_failures: Vec<PathBuf>,
     /// Kernel source tree whose selftests are built [default: the tree we stand in, else the kernel image's]
     #[arg(long, value_name = "DIR", conflicts_with = "kselftest")]

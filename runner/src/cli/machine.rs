@@ -408,7 +408,7 @@ impl Machinery<'_> {
             spec: MachineSpec {
                 kernel,
                 initramfs,
-                append: [&self.boot_options[..], &args.append].concat(),
+                append: args.append.clone(),
                 cpus: self.cpus,
                 memory_mib: self.memory_mib,
                 transport: self.boot.transport,
@@ -417,6 +417,7 @@ impl Machinery<'_> {
                 nested: args.nested,
                 start_kernel: None,
             },
+            boot_options: self.boot_options.clone(),
             setup,
             env: self.env.clone(),
             cwd: self.cwd(cwd).into(),

@@ -63,12 +63,13 @@ pub fn measure_command(
     let mut queue = VecDeque::from([0]);
     let mut finished = None;
     let mut measured = None;
-    let ended = Session::launch(engine, settings, reports, 1, Lane(0)).and_then(|mut session| {
-        let ended = session.run(slice::from_ref(command), &mut queue);
-        finished = session.finished.take();
-        measured = Some(session.measured);
-        ended
-    });
+    let ended =
+        Session::launch(engine, settings, reports, 1, Lane(0), &[]).and_then(|mut session| {
+            let ended = session.run(slice::from_ref(command), &mut queue);
+            finished = session.finished.take();
+            measured = Some(session.measured);
+            ended
+        });
     if let Some(interrupt) = cancel.interrupt() {
         return (CommandEnd::Interrupted(interrupt), measured);
     }

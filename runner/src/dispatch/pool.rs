@@ -53,6 +53,17 @@ struct Shared {
     left: Option<Left>,
 }
 
+/// What a machine is booted for.
+#[derive(Clone, Copy)]
+enum BootedFor {
+    /// All tests that may share it.
+    Everyone,
+    /// One test, which has it to itself.
+    One(usize),
+    /// Those that do not mind how it was booted.
+    Others,
+}
+
 /// What is said to the thread that writes the reports.
 enum Told {
     Event(Event),
@@ -178,9 +189,20 @@ impl<'a> Pool<'a> {
             };
             let mut feed = Feed { pool: self, lane };
             let place = Lane(lane);
-            let ended = Session::launch(self.engine, self.settings, &mut voice, number, place)
-                .and_then(|mut session| session.run(self.tests, &mut feed));
+            let booted_for = self.booted_for(lane);
+            let boot = match booted_for {
+                BootedFor::Everyone => &self.settings.boot_options[..],
+                BootedFor::One(index) => &self.tests[index].boot,
+                BootedFor::Others => &[],
+            };
+            let ended =
+                Session::launch(self.engine, self.settings, &mut voice, number, place, boot)
+                    .and_then(|mut session| session.run(self.tests, &mut feed));
             self.shared().schedule.abandon(lane);
+            let ended = match ended {
+                Ok(Ended::BootFailed(reason)) => self.blame(booted_for, &mut voice, number, reason),
+                other => other,
+            };
             self.took(ended, lane, number, sender);
             let mut shared = self.shared();
             if !shared.schedule.wants_machine(lane) {
@@ -188,6 +210,74 @@ impl<'a> Pool<'a> {
             }
             number = shared.next_number;
             shared.next_number += 1;
+        }
+    }
+
+    /// What the next machine of a lane is booted for.
+    fn booted_for(&self, lane: usize) -> BootedFor {
+        let shared = self.shared();
+        match shared.schedule.first(lane) {
+            _ if !shared.schedule.is_torn() => BootedFor::Everyone,
+            Some(index) if !self.tests[index].boot.is_empty() => BootedFor::One(index),
+            _ => BootedFor::Others,
+        }
+    }
+
+    /// Where tests run while the kernel boots, a boot that fails need not be the end: it is that of the one test for which the
+    /// machine was booted, or shows that such tests had better be kept apart. Returns what the end of the machine then is.
+    fn blame(
+        &self,
+        booted_for: BootedFor,
+        voice: &mut Voice<'_>,
+        number: u32,
+        reason: String,
+    ) -> Result<Ended, SessionError> {
+        match booted_for {
+            BootedFor::Everyone if self.tests.iter().any(|test| !test.boot.is_empty()) => {
+                let first = {
+                    let mut shared = self.shared();
+                    let first = !shared.schedule.is_torn();
+                    let apart = self.tests.iter().map(|test| !test.boot.is_empty());
+                    shared.schedule.tear_apart(apart.collect());
+                    first
+                };
+                if first {
+                    let text = format!(
+                        "the kernel did not boot with all the tests that it is to run while it boots; from now on each of them has \
+                         a machine of its own: {reason}"
+                    );
+                    voice.emit(Event::Warning { text })?;
+                }
+                Ok(Ended::Completed)
+            }
+            BootedFor::One(_) => {
+                let index = {
+                    let mut shared = self.shared();
+                    if !shared.booted {
+                        shared.useless += 1;
+                        if shared.useless >= USELESS_MACHINES {
+                            return Ok(Ended::BootFailed(reason));
+                        }
+                    }
+                    shared.schedule.next(voice.lane)
+                };
+                if let Some(index) = index {
+                    // kernel/panic.c
+                    let outcome = match reason.contains("Kernel panic - not syncing") {
+                        true => Outcome::KernelCrash,
+                        false => Outcome::BootFailure,
+                    };
+                    let why = format!("the kernel did not boot while it ran this: {reason}");
+                    voice.emit(Event::TestFinished(Box::new(TestResult {
+                        outcome,
+                        machine: Some(number),
+                        kernel_log: self.settings.log_reference(Lane(voice.lane)),
+                        ..TestResult::not_run(&self.tests[index].id, &why)
+                    })))?;
+                }
+                Ok(Ended::Completed)
+            }
+            _ => Ok(Ended::BootFailed(reason)),
         }
     }
 

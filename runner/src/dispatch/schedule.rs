@@ -79,6 +79,8 @@ struct Lane {
     running: Option<usize>,
     /// Tests that its present machine was given.
     given: u32,
+    /// Whether its present machine is for one test that is to have it to itself.
+    apart: bool,
 }
 
 /// The tests of a run on their way.
@@ -94,6 +96,8 @@ pub struct Schedule {
     /// Of each test so far, and whether it is finished.
     attempts: Vec<Vec<TestResult>>,
     finished: Vec<bool>,
+    /// Of each test, whether it is to have a machine to itself; empty while none is.
+    apart: Vec<bool>,
     /// Nothing more is to be given out.
     stopped: bool,
 }
@@ -132,6 +136,7 @@ impl Schedule {
             waiting: VecDeque::new(),
             attempts: vec![Vec::new(); tests.len()],
             finished: vec![false; tests.len()],
+            apart: Vec::new(),
             stopped: false,
         }
     }
@@ -155,7 +160,28 @@ impl Schedule {
             self.lanes[lane].batch = self.next_batch().unwrap_or_default();
         }
         self.lanes[lane].given = 0;
-        !self.lanes[lane].batch.is_empty()
+        let first = self.first(lane);
+        self.lanes[lane].apart = first.is_some_and(|index| self.is_apart(index));
+        first.is_some()
+    }
+
+    /// The test that is set aside for the next machine of a lane.
+    pub fn first(&self, lane: usize) -> Option<usize> {
+        self.lanes[lane].batch.front().copied()
+    }
+
+    /// From now on these tests have machines to themselves, whatever the others share.
+    pub fn tear_apart(&mut self, apart: Vec<bool>) {
+        self.apart = apart;
+    }
+
+    /// Whether some tests have machines to themselves by now.
+    pub fn is_torn(&self) -> bool {
+        !self.apart.is_empty()
+    }
+
+    fn is_apart(&self, index: usize) -> bool {
+        self.apart.get(index).copied().unwrap_or(false)
     }
 
     /// The next test for the present machine of a lane.
@@ -164,7 +190,7 @@ impl Schedule {
             return None;
         }
         let fresh = self.lanes[lane].given == 0;
-        if !fresh && self.rules.isolate == Isolate::Test {
+        if !fresh && (self.rules.isolate == Isolate::Test || self.lanes[lane].apart) {
             return None;
         }
         if self.lanes[lane].batch.is_empty() {
@@ -172,6 +198,9 @@ impl Schedule {
                 return None;
             }
             self.lanes[lane].batch = self.next_batch()?;
+        }
+        if !fresh && self.first(lane).is_some_and(|index| self.is_apart(index)) {
+            return None;
         }
         let lane = &mut self.lanes[lane];
         lane.running = lane.batch.pop_front();

@@ -173,8 +173,12 @@ impl Boot {
         let mut without_9p = None;
         if wishes.root == RootTransport::Auto && needs.lacks_9p() {
             machine.shared = false;
-            needs = kernel::check(config, index, &machine);
-            without_9p = Some(WITHOUT_9P.to_owned());
+            let packed = kernel::check(config, index, &machine);
+            // A kernel that lacks more is told of all that it lacks.
+            if packed.can_run() {
+                needs = packed;
+                without_9p = Some(WITHOUT_9P.to_owned());
+            }
         }
         let by_pvh = boots.vmlinux == VmlinuxEntry::Pvh;
         if matches!(&image.format, kernel::Format::Vmlinux(vmlinux) if by_pvh && !vmlinux.pvh) {

@@ -160,9 +160,6 @@ fn with_sources<T>(
             kunit: Kunit {
                 suites: kunit_suites.as_deref(),
                 lacks: lacks.as_deref(),
-                debugfs: about
-                    .config
-                    .is_none_or(|config| config.is_on("KUNIT_DEBUGFS")),
             },
         },
         facts: RunFacts {

@@ -34,7 +34,7 @@ use wire::HostMessage;
 const LOG_LIMIT: u64 = 128 << 20;
 
 impl<'a> Session<'a> {
-    /// Starts machine `number`, in a lane of the run. What happens is told to `reports`.
+    /// Starts machine `number`, in a lane of the run, with `boot` on its kernel command line before what the user adds. What happens is told to `reports`.
     ///
     /// # Errors
     /// [`SessionError::Launch`] when there is no machine; [`SessionError::Report`].
@@ -44,11 +44,14 @@ impl<'a> Session<'a> {
         reports: &'a mut dyn Listener,
         number: u32,
         lane: Lane,
+        boot: &[String],
     ) -> Result<Self, SessionError> {
         reports.emit(Event::MachineStarted { machine: number })?;
         let launched = Instant::now();
         let measured = Measured::now();
-        let engine_result = engine.launch(&settings.spec)?;
+        let mut spec = settings.spec.clone();
+        spec.append.splice(0..0, boot.iter().cloned());
+        let engine_result = engine.launch(&spec)?;
         let HostPorts {
             link,
             klog,

@@ -272,6 +272,7 @@ impl Machine for Fake {
 pub fn settings(run_dir: &Path, cancel: UnixStream) -> Settings {
     let null = || Arc::new(File::open("/dev/null").expect("exists").into());
     Settings {
+        boot_options: Vec::new(),
         spec: MachineSpec {
             kernel: null(),
             initramfs: null(),

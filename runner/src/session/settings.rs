@@ -33,6 +33,8 @@ impl Lane {
 pub struct Settings {
     /// What the machines are.
     pub spec: MachineSpec,
+    /// Options of the kernel command line for machines that all tests share.
+    pub boot_options: Vec<String>,
     /// What init is told first.
     pub setup: wire::Setup,
     /// Environment of every test, `NAME=value`.

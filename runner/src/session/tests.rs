@@ -48,7 +48,7 @@ fn run(looks: Vec<Inspection>, script: impl FnOnce(Guest) + Send + 'static) -> L
         OutputFormat::Auto,
     )];
     let mut queue = VecDeque::from([0]);
-    let (ended, measured) = Session::launch(&engine, &settings, &mut reports, 1, Lane(0))
+    let (ended, measured) = Session::launch(&engine, &settings, &mut reports, 1, Lane(0), &[])
         .and_then(|mut session| Ok((session.run(&tests, &mut queue)?, session.measured.clone())))
         .expect("reports are written");
     let events = fs::read_to_string(dir.path().join("events.jsonl")).expect("written");

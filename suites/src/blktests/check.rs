@@ -27,7 +27,7 @@ fn named(line: &str) -> Option<(String, Option<Outcome>)> {
     let (name, rest) = line.split_once(" ")?;
     let (group, number) = name.split_once('/')?;
     let is_word = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
-    let is_name = !group.is_empty()
+    let is_name = (1..=64).contains(&group.len())
         && group.bytes().all(is_word)
         && number.len() == 3
         && number.bytes().all(|b| b.is_ascii_digit());

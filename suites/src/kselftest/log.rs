@@ -13,6 +13,9 @@ use crate::{
 /// Programs without a verdict that are remembered: under `-n` they all run at once.
 const MAX_OPEN: usize = 256;
 
+/// Bytes of output that they have printed together.
+const MAX_OPEN_BYTES: usize = 4 << 20;
+
 /// Reads such a log line by line.
 #[derive(Default)]
 pub(crate) struct Log {
@@ -39,6 +42,8 @@ struct Open {
     missing: Option<String>,
     /// What the kernel said while it ran.
     oops: Option<String>,
+    /// Bytes of its output.
+    bytes: usize,
 }
 
 impl Log {
@@ -80,6 +85,7 @@ impl Log {
         if let Some(name) = warning.and_then(|text| text.strip_suffix(" is missing!")) {
             open.missing = Some(format!("{name} is missing: it was not built"));
         }
+        open.bytes += said.len() + 1;
         open.parser.push(said.as_bytes());
         open.parser.push(b"\n");
     }
@@ -91,8 +97,10 @@ impl Log {
     fn begin(&mut self, collection: &str, test: &str, prefixed: bool) {
         collection.clone_into(&mut self.collection);
         self.crash = None;
-        if self.open.len() == MAX_OPEN {
+        let mut bytes: usize = self.open.iter().map(|open| open.bytes).sum();
+        while self.open.len() == MAX_OPEN || bytes > MAX_OPEN_BYTES {
             let open = self.open.remove(0);
+            bytes -= open.bytes;
             self.never_ended(open, None);
         }
         self.left = self.left.map(|left| left.saturating_sub(1));
@@ -103,6 +111,7 @@ impl Log {
             prefixed,
             missing: None,
             oops: None,
+            bytes: 0,
         });
     }
 
@@ -166,7 +175,7 @@ impl Log {
             (None, Some(words)) => (Outcome::KernelCrash, words),
             (None, None) => (Outcome::NotRun, "the log ends before its verdict".into()),
         };
-        parser.never_ended();
+        parser.never_ended(self.shelf.room());
         if outcome == Outcome::KernelCrash {
             parser.crash(&message);
             self.blamed = true;

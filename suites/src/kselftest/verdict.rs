@@ -31,9 +31,11 @@ pub(crate) fn is_mark(text: &str) -> bool {
     header(text).is_some() || verdict(text).is_some()
 }
 
-/// Finds the wrapper's verdict in a line. It may stand behind anything.
+/// Finds the wrapper's verdict in a line. It may stand behind anything, but it ends the line.
 pub(super) fn verdict(line: &str) -> Option<Verdict<'_>> {
-    line.match_indices("selftests: ")
+    const TRIES: usize = 4;
+    line.rmatch_indices("selftests: ")
+        .take(TRIES)
         .find_map(|(at, _)| verdict_at(line, at))
 }
 

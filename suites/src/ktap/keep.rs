@@ -23,8 +23,8 @@ pub(super) struct Keep {
     names: usize,
     text: usize,
     problems: usize,
-    /// Whether results that were announced and never came are results too: the output is a recorded log.
-    pub fill: bool,
+    /// Whether results that were announced and never came are results too, and how many of those may still be kept.
+    pub fill: Option<usize>,
     /// What the kernel said when it crashed last, in a recorded log.
     pub crash: String,
     /// Problems that were not kept.
@@ -40,7 +40,7 @@ impl Keep {
             names: ALL_NAMES,
             text: ALL_TEXT,
             problems: MAX_PROBLEMS,
-            fill: false,
+            fill: None,
             crash: String::new(),
             lost_problems: 0,
             overflow: BTreeMap::new(),
@@ -62,9 +62,16 @@ impl Keep {
         true
     }
 
-    /// How many more results may be kept.
-    pub fn results_left(&self) -> usize {
-        self.results
+    /// Whether one more result that never came may be kept.
+    pub fn missing(&mut self) -> bool {
+        match &mut self.fill {
+            Some(left) if *left > 0 && self.results > 0 => {
+                *left -= 1;
+                self.results -= 1;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Counts `count` results that are not kept.

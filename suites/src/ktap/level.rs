@@ -316,7 +316,7 @@ impl Level {
         let bad = pending.children.iter().any(|c| !c.outcome.is_good());
         let outcome = if pending.crashed {
             Outcome::KernelCrash
-        } else if keep.fill && pending.name.is_some() {
+        } else if keep.fill.is_some() && pending.name.is_some() {
             Outcome::NotRun
         } else if bad || pending.name.is_some() {
             Outcome::Fail
@@ -342,7 +342,7 @@ impl Level {
             diagnostics: String::new(),
             children: pending.children,
         };
-        if keep.fill {
+        if keep.fill.is_some() {
             say_why(&mut point, keep);
             self.document.adopted += 1;
             if self.document.count == 0 {
@@ -376,11 +376,10 @@ impl Level {
                 true => Outcome::KernelCrash,
                 false => Outcome::NotRun,
             };
-            if keep.results_left() == 0 {
+            if !keep.missing() {
                 keep.uncounted(outcome, left);
                 return;
             }
-            keep.result(outcome, false);
             left -= 1;
             let mut point = Point {
                 number,
@@ -420,7 +419,7 @@ impl Level {
                 let problem = format!("{prefix}the plan says {}, {count} came", results(plan));
                 keep.problem(&mut self.problems, problem);
                 let came = count.saturating_add(document.adopted);
-                if keep.fill && plan > came {
+                if keep.fill.is_some() && plan > came {
                     self.fill(plan, plan - came, document.numbers.as_deref(), keep);
                 }
             }

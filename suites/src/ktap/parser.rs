@@ -51,17 +51,18 @@ impl Parser {
     }
 
     /// A parser for a log that was recorded elsewhere and may have no end: results that were announced and never came
-    /// are results too, [`crate::Outcome::NotRun`], or [`crate::Outcome::KernelCrash`] where [`Parser::crash`] said so.
+    /// are results too, [`crate::Outcome::NotRun`], or [`crate::Outcome::KernelCrash`] where [`Parser::crash`] said so. At
+    /// most `missing` of them are kept, further ones are only counted.
     #[must_use]
-    pub fn of_log(format: OutputFormat) -> Self {
+    pub fn of_log(format: OutputFormat, missing: usize) -> Self {
         let mut parser = Self::new(format);
-        parser.keep.fill = true;
+        parser.never_ended(missing);
         parser
     }
 
-    /// Says that the program never came to its end: what it announced and did not print are results too.
-    pub fn never_ended(&mut self) {
-        self.keep.fill = true;
+    /// Says that the program never came to its end: see [`Parser::of_log`].
+    pub fn never_ended(&mut self, missing: usize) {
+        self.keep.fill = Some(missing);
     }
 
     /// Says that the log has a crash of the kernel here. It counts where no result comes after it.

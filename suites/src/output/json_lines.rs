@@ -45,13 +45,21 @@ impl JsonLines {
             message,
         }) = serde_json::from_str(line)
         else {
+            // A result that is lost must not look like none.
+            if ["\"outcome\"", "\"status\"", "\"result\""]
+                .iter()
+                .any(|word| line.contains(word))
+            {
+                let shown: String = line.chars().take(40).collect();
+                self.problem(format!("a line that looks like a result is none: {shown}"));
+            }
             return;
         };
         self.came = true;
         let outcome = outcome(&word);
-        if outcome.is_none() && self.problems.len() < MAX_PROBLEMS {
+        if outcome.is_none() {
             let shown: String = word.chars().take(40).collect();
-            self.problems.push(format!("\"{shown}\" is no outcome"));
+            self.problem(format!("\"{shown}\" is no outcome"));
         }
         let outcome = outcome.unwrap_or(Outcome::Fail);
         let name: String = head(&id, MAX_NAME).into();
@@ -72,9 +80,15 @@ impl JsonLines {
         });
     }
 
+    fn problem(&mut self, problem: String) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(problem);
+        }
+    }
+
     pub fn finish(self) -> Document {
         Document {
-            is_ktap: self.came,
+            is_ktap: self.came || !self.problems.is_empty(),
             results: named_apart(self.points),
             problems: self.problems,
             overflow: self.overflow,
@@ -121,7 +135,7 @@ mod tests {
             r#"{"name": "a", "result": "time_out", "seconds": 3}"#,
             r#"{"name": "c", "outcome": "purple"}"#,
             r#"{"unrelated": true}"#,
-            r#"{"id": "torn", "outco"#,
+            r#"{"id": "torn", "outcome": "#,
         ] {
             lines.line(line);
         }
@@ -132,7 +146,13 @@ mod tests {
             .map(|p| format!("{} {} {}", p.outcome, p.name, p.reason))
             .collect();
         assert_eq!(found, ["pass a ", "fail b no", "time-out a #2 ", "fail c "]);
-        assert_eq!(document.problems, ["\"purple\" is no outcome"]);
+        assert_eq!(
+            document.problems,
+            [
+                "\"purple\" is no outcome",
+                "a line that looks like a result is none: {\"id\": \"torn\", \"outcome\":"
+            ]
+        );
         assert!(document.is_ktap);
         assert!(!JsonLines::default().finish().is_ktap);
     }

@@ -3,11 +3,14 @@
 use super::json_lines::JsonLines;
 use crate::{
     OutputFormat, blktests,
-    ktap::{Document, Parser},
+    ktap::{Document, MAX_RESULTS, Parser},
     ltp,
     recorded::{Line, Lines, pieces},
     xfstests,
 };
+
+/// Bytes of a JSON line that are read.
+const MAX_ROW: usize = 256 << 10;
 
 /// Reads a test's output as it comes, in pieces of any size.
 pub struct OutputReader(Inner);
@@ -34,13 +37,17 @@ impl OutputReader {
             OutputFormat::Auto | OutputFormat::Kselftest | OutputFormat::ExitStatus => {
                 return Self(Inner::Ktap(Parser::new(format)));
             }
-            OutputFormat::Kunit => ByLine::Kunit(Parser::of_log(format)),
+            OutputFormat::Kunit => ByLine::Kunit(Parser::of_log(format, MAX_RESULTS)),
             OutputFormat::Ltp => ByLine::Ltp(ltp::Output::default()),
             OutputFormat::Xfstests => ByLine::Xfstests(xfstests::Check::default()),
             OutputFormat::Blktests => ByLine::Blktests(blktests::Check::default()),
             OutputFormat::JsonLines => ByLine::JsonLines(JsonLines::default()),
         };
-        Self(Inner::ByLine(Lines::default(), by_line))
+        let lines = match format {
+            OutputFormat::JsonLines => Lines::long(MAX_ROW),
+            _ => Lines::default(),
+        };
+        Self(Inner::ByLine(lines, by_line))
     }
 
     /// Takes the next piece of output.

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Outcome, OutputFormat, TestId,
     kselftest::title,
-    ktap::{Document, Parser, Point},
+    ktap::{Document, MAX_RESULTS, Parser, Point},
 };
 
 /// Whose results these are, as far as names go.
@@ -21,11 +21,12 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    fn parser(self) -> Parser {
-        Parser::of_log(match self {
+    fn parser(self, missing: usize) -> Parser {
+        let format = match self {
             Self::Ktap => OutputFormat::Kselftest,
             Self::Kunit => OutputFormat::Kunit,
-        })
+        };
+        Parser::of_log(format, missing)
     }
 }
 
@@ -42,7 +43,7 @@ impl KtapLog {
     pub fn new(family: Family) -> Self {
         Self {
             family,
-            parser: family.parser(),
+            parser: family.parser(MAX_RESULTS),
             shelf: Shelf::default(),
             prefix: String::new(),
         }
@@ -79,7 +80,7 @@ impl KtapLog {
         }
         if !self.parser.has_begun() && is_version(text) {
             // What came before has nothing to do with the tests.
-            self.parser = self.family.parser();
+            self.parser = self.family.parser(self.shelf.room());
         }
         self.parser.push(text.as_bytes());
         self.parser.push(b"\n");
@@ -98,8 +99,11 @@ impl KtapLog {
     }
 
     fn end_document(&mut self) {
-        let document = std::mem::replace(&mut self.parser, self.family.parser()).finish();
+        let next = self.family.parser(0);
+        let document = std::mem::replace(&mut self.parser, next).finish();
         self.shelve(document);
+        // A log of nothing but plans must not take more than its share.
+        self.parser = self.family.parser(self.shelf.room());
     }
 
     fn shelve(&mut self, document: Document) {

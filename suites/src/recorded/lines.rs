@@ -11,21 +11,40 @@ const TAIL: usize = 1024;
 ///
 /// A line ends with a newline or a carriage return. Of a line longer than [`MAX_LINE`] bytes the middle is left out.
 /// What comes out has no control characters but tabs, no terminal escapes, and is UTF-8.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Lines {
+    /// Bytes that are kept of a line's beginning.
+    room: usize,
     head: Vec<u8>,
     /// The last bytes of what did not fit into the head, up to twice [`TAIL`].
     tail: Vec<u8>,
     cut: bool,
 }
 
+impl Default for Lines {
+    fn default() -> Self {
+        Self::long(MAX_LINE)
+    }
+}
+
 impl Lines {
+    /// Lines of which about `bytes` are kept.
+    #[must_use]
+    pub fn long(bytes: usize) -> Self {
+        Self {
+            room: bytes.saturating_sub(TAIL),
+            head: Vec::new(),
+            tail: Vec::new(),
+            cut: false,
+        }
+    }
+
     /// Takes the next piece and hands out the lines that it ends.
     pub fn push(&mut self, bytes: &[u8], mut take: impl FnMut(&str)) {
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|b| matches!(b, b'\n' | b'\r')) {
             // Most lines come whole, and need not be copied.
-            if self.head.is_empty() && end <= HEAD {
+            if self.head.is_empty() && end <= self.room {
                 give(&rest[..end], &mut take);
             } else {
                 self.extend(&rest[..end]);
@@ -42,7 +61,7 @@ impl Lines {
     }
 
     fn extend(&mut self, bytes: &[u8]) {
-        let (head, tail) = bytes.split_at(bytes.len().min(HEAD - self.head.len()));
+        let (head, tail) = bytes.split_at(bytes.len().min(self.room - self.head.len()));
         self.head.extend_from_slice(head);
         let (lost, tail) = tail.split_at(tail.len().saturating_sub(TAIL));
         self.cut |= !lost.is_empty();

@@ -80,15 +80,10 @@ impl Shelf {
         );
     }
 
-    /// How many more tests are kept.
+    /// How many more tests, or results inside them, are kept at least.
     #[must_use]
     pub fn room(&self) -> usize {
-        MAX_RESULTS - self.recorded.tests.len()
-    }
-
-    /// The tests so far, for a verdict that comes late.
-    pub fn tests_mut(&mut self) -> &mut [RecordedTest] {
-        &mut self.recorded.tests
+        self.results.min(MAX_RESULTS - self.recorded.tests.len())
     }
 
     /// Counts what is not kept.

@@ -15,6 +15,8 @@ const TIMEOUT: Duration = Duration::from_secs(900);
 /// What the two differ in.
 struct Kind {
     suite: &'static str,
+    /// What `check` prints.
+    format: OutputFormat,
     way_out: &'static str,
     /// Says of a file of the tree, from its text, why the test cannot be run without a device.
     wants_device: fn(&str) -> Option<&'static str>,
@@ -26,6 +28,7 @@ struct Kind {
 
 const OF_XFSTESTS: Kind = Kind {
     suite: XFSTESTS,
+    format: OutputFormat::Xfstests,
     way_out: "name a built tree with --xfstests DIR; it is built from \
         https://git.kernel.org/pub/scm/fs/xfs/xfstests-dev.git by: make",
     wants_device: |_| {
@@ -40,6 +43,7 @@ const OF_XFSTESTS: Kind = Kind {
 
 const OF_BLKTESTS: Kind = Kind {
     suite: BLKTESTS,
+    format: OutputFormat::Blktests,
     way_out: "name a built tree with --blktests DIR; it is built from https://github.com/linux-blktests/blktests by: make",
     wants_device: |text| {
         let defines = |name: &str| {
@@ -118,7 +122,7 @@ fn test_of(kind: &Kind, dir: &Path, group: &str, case: &str) -> Test {
         ..Test::new(
             TestId::grouped(kind.suite, group, case),
             Program::Exec(vec!["./check".into(), format!("{group}/{case}").into()]),
-            OutputFormat::ExitStatus,
+            kind.format,
         )
     }
 }

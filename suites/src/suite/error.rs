@@ -60,6 +60,12 @@ pub enum SuiteError {
          vmlinux with symbols: name each suite, as in --suite kunit:example"
     )]
     KunitUnknown,
+    /// Cases of KUnit's are asked for in a way that the kernel cannot filter.
+    #[error(
+        "the kernel filters KUnit's cases by one glob with *, ? and [..]: run kunit:SUITE:CASE as the only selection of \
+         KUnit's, without alternatives in braces"
+    )]
+    KunitCases,
     /// A program of the host failed.
     #[error("{program} cannot be run")]
     Program {

@@ -5,7 +5,7 @@
 //! enabled, and the test reads what the suite left.
 
 use super::{Found, KUNIT, Places, SuiteError};
-use crate::{OutputFormat, Program, Test, TestId, filter::Pattern};
+use crate::{OutputFormat, Program, Spec, Test, TestId, filter::Pattern, spec::Wanted};
 use std::{ffi::OsString, time::Duration};
 
 /// Limit of reading a result.
@@ -17,15 +17,15 @@ const ENABLE: &str = "kunit.enable=1";
 /// Where suites leave their results.
 const DEBUGFS: &str = "/sys/kernel/debug/kunit";
 
-/// Prints what the suite `$1` left, or says that it did not run.
-const RESULTS: &str = "cd \"$0/$1\" 2>/dev/null && exec cat results; \
-    echo \"the suite $1 did not run: $0 has no directory of it\" >&2; exit 1";
-
-/// Prints the part of the kernel log that the suite `$0` left: from its name, or the results before it, to its result.
-const FROM_LOG: &str = "dmesg | sed 's/^\\[[^]]*\\] //' | awk -v s=\"$0\" '\
-    index($0, \"# Subtest: \" s) && substr($0, index($0, \": \") + 2) == s { on = 1; print \"KTAP version 1\"; print \"1..1\" } \
-    on { line = $0; if (line ~ /^(not )?ok [0-9]+ /) { sub(/ok [0-9]+ /, \"ok 1 \", line); print line; found = 1; exit } print line } \
-    END { if (!found) exit 1 }' || { echo \"the kernel log has no result of the suite $0\" >&2; exit 1; }";
+/// Prints what the suite `$1` left in debugfs (`$0`), else the part of the kernel log from its name to its result.
+const RESULTS: &str = r#"cat "$0/$1/results" 2>/dev/null && exit
+dmesg | sed -E 's/^\[ *[0-9.]+\](\[ *[CT][0-9]+\])? //' | awk -v name="$1" '
+    !on && $0 == "    # Subtest: " name { on = 1; print "KTAP version 1"; print "1..1"; print "    KTAP version 1" }
+    on && /^(not )?ok [0-9]+ / { sub(/ok [0-9]+ /, "ok 1 "); print; found = 1; exit }
+    on { print }
+    END { exit !found }' && exit
+echo "the suite $1 did not run, or not to its end: neither $0 nor the kernel log has its result" >&2
+exit 1"#;
 
 /// The suites that fit, of one of which only some cases may be asked for.
 pub(super) fn find(
@@ -43,46 +43,141 @@ pub(super) fn find(
         (None, Some(name)) => vec![name],
         (None, None) => return Err(SuiteError::KunitUnknown),
     };
-    let tests = names
-        .into_iter()
-        .map(|name| test_of(name, case, kunit.debugfs));
+    let tests = names.into_iter().map(|name| test_of(name, case));
     Ok(Found {
         tests: tests.collect(),
         dirs: Vec::new(),
     })
 }
 
-fn test_of(name: &str, case: Option<&Pattern>, debugfs: bool) -> Test {
+fn test_of(name: &str, case: Option<&Pattern>) -> Test {
     let id = match case {
         None => TestId::new(KUNIT, name),
         Some(case) => TestId::grouped(KUNIT, name, case.as_str()),
     };
-    let words = match debugfs {
-        true => vec!["/bin/sh", "-c", RESULTS, DEBUGFS, name],
-        false => vec!["/bin/sh", "-c", FROM_LOG, name],
+    let words = ["/bin/sh", "-c", RESULTS, DEBUGFS, name].map(OsString::from);
+    let filter = match case {
+        None => name.to_owned(),
+        Some(case) => format!("{name}.{}", case.as_str()),
     };
-    let words = words.into_iter().map(OsString::from).collect();
     Test {
         timeout: Some(TIMEOUT),
-        ..Test::new(id, Program::Exec(words), OutputFormat::Kselftest)
+        boot: vec![ENABLE.into(), format!("kunit.filter_glob={filter}")],
+        ..Test::new(id, Program::Exec(words.into()), OutputFormat::Kunit)
     }
 }
 
-/// What a machine has to be booted with for the KUnit suites among these tests; nothing where there are none.
+/// What a machine has to be booted with for the KUnit suites among these tests, which `specs` selected; nothing where there
+/// are none.
 ///
-/// The kernel takes one filter. Suites that one glob of the user names are filtered by it, else all of them run.
-pub(crate) fn boot_options(tests: &[Test]) -> Vec<String> {
-    let mut suites = tests.iter().filter(|test| test.id.suite == KUNIT);
-    let Some(first) = suites.next() else {
-        return Vec::new();
+/// The kernel takes one filter (`kunit.filter_glob`). One suite, or the cases of one spec, are filtered; else all suites run.
+///
+/// # Errors
+/// [`SuiteError::KunitCases`] where cases would take more than one filter.
+pub(crate) fn boot_options(specs: &[Spec], tests: &[Test]) -> Result<Vec<String>, SuiteError> {
+    let suites: Vec<&Test> = tests.iter().filter(|test| test.id.suite == KUNIT).collect();
+    let Some(first) = suites.first() else {
+        return Ok(Vec::new());
     };
     let mut options = vec![ENABLE.to_owned()];
-    if suites.next().is_none() {
-        let filter = match &first.id.group {
-            Some(suite) => format!("{suite}.{}", first.id.case),
-            None => first.id.case.clone(),
+    if suites.iter().any(|test| test.id.group.is_some()) {
+        let mut wanted = specs.iter().filter(|spec| spec.suite() == KUNIT);
+        let (Some(spec), None) = (wanted.next(), wanted.next()) else {
+            return Err(SuiteError::KunitCases);
         };
+        let Wanted::Named { group, case, .. } = &spec.wanted else {
+            return Err(SuiteError::KunitCases);
+        };
+        let text =
+            |pattern: &Option<Pattern>| pattern.as_ref().map_or("*", Pattern::as_str).to_owned();
+        let filter = format!("{}.{}", text(group), text(case));
+        // What glob_match() of the kernel and globs here have in common (`lib/glob.c`); the command line splits at blanks.
+        if filter.contains(['{', '}', '\\', ' ', '"']) {
+            return Err(SuiteError::KunitCases);
+        }
         options.push(format!("kunit.filter_glob={filter}"));
+    } else if suites.len() == 1 {
+        options.push(format!("kunit.filter_glob={}", first.id.case));
     }
-    options
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::Kunit;
+
+    fn options(specs: &[&str]) -> Result<Vec<String>, SuiteError> {
+        let names = ["list", "hlist", "bits"].map(str::to_owned);
+        let places = Places {
+            kunit: Kunit {
+                suites: Some(&names),
+                lacks: None,
+            },
+            ..Places::default()
+        };
+        let specs: Vec<Spec> = specs
+            .iter()
+            .map(|text| Spec::parse(text).expect("a valid spec"))
+            .collect();
+        let mut tests = Vec::new();
+        for spec in &specs {
+            if let Wanted::Named { group, case, .. } = &spec.wanted {
+                let found = find(&places, group.as_ref(), case.as_ref())?;
+                let asked = found.tests.into_iter();
+                tests.extend(asked.filter(|test| spec.wanted.matches(&test.id)));
+            }
+        }
+        boot_options(&specs, &tests)
+    }
+
+    #[test]
+    fn the_kernel_gets_one_filter_where_one_will_do() {
+        for (specs, expected) in [
+            (&["smoke"][..], None),
+            (&["kunit"], Some("")),
+            (&["kunit:list"], Some(" kunit.filter_glob=list")),
+            (&["kunit:*list"], Some("")),
+            (&["kunit:bits:a*"], Some(" kunit.filter_glob=bits.a*")),
+            (
+                &["kunit:*list:a*", "smoke"],
+                Some(" kunit.filter_glob=*list.a*"),
+            ),
+        ] {
+            let expected = expected.map_or_else(String::new, |more| format!("{ENABLE}{more}"));
+            assert_eq!(
+                options(specs).expect("options").join(" "),
+                expected,
+                "{specs:?}"
+            );
+        }
+        for specs in [
+            &["kunit:bits:a*", "kunit:list"][..],
+            &["kunit:{list,bits}:a*"],
+        ] {
+            let error = options(specs).expect_err("two filters");
+            assert!(matches!(error, SuiteError::KunitCases), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_without_them_or_without_their_names_is_told() {
+        let without = Places {
+            kunit: Kunit {
+                lacks: Some("CONFIG_KUNIT is not set"),
+                ..Kunit::default()
+            },
+            ..Places::default()
+        };
+        let error = find(&without, None, None).expect_err("none");
+        assert!(error.to_string().contains("CONFIG_KUNIT") && !error.blames_host());
+        let unknown = Places::default();
+        assert!(matches!(
+            find(&unknown, None, None),
+            Err(SuiteError::KunitUnknown)
+        ));
+        let one = Pattern::new("example").expect("a glob");
+        let found = find(&unknown, Some(&one), None).expect("a suite");
+        assert_eq!(found.tests[0].id.to_string(), "kunit:example");
+    }
 }

@@ -102,7 +102,9 @@ fn test_of(dir: &Path, scenario: &str, name: &str, command: &str, factor: f64) -
     let mut path = bin.clone().into_os_string();
     path.push(":");
     path.push(PATH);
-    let words = ["/bin/sh", "-c", command].map(OsString::from);
+    // Its programs report on standard error.
+    let script = format!("exec 2>&1\n{command}");
+    let words = ["/bin/sh", "-c", &script].map(OsString::from);
     Test {
         cwd: Some(bin),
         env: vec![
@@ -116,7 +118,7 @@ fn test_of(dir: &Path, scenario: &str, name: &str, command: &str, factor: f64) -
         ..Test::new(
             TestId::grouped(LTP, scenario, name),
             Program::Exec(words.into()),
-            OutputFormat::ExitStatus,
+            OutputFormat::Ltp,
         )
     }
 }
@@ -156,7 +158,7 @@ mod tests {
                 "ltp:syscalls:mkfs01"
             ]
         );
-        let words = ["/bin/sh", "-c", "growfiles -W gf01 | cat"];
+        let words = ["/bin/sh", "-c", "exec 2>&1\ngrowfiles -W gf01 | cat"];
         let words = words.map(OsString::from).to_vec();
         assert_eq!(found.tests[1].program, Program::Exec(words));
         let env = &found.tests[1].env;

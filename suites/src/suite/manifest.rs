@@ -76,6 +76,7 @@ enum Parser {
     Exit,
     Ktap,
     Tap,
+    JsonLines,
 }
 
 impl Manifest {
@@ -154,6 +155,7 @@ impl Manifest {
                     match raw.parser {
                         Parser::Exit => OutputFormat::ExitStatus,
                         Parser::Ktap | Parser::Tap => OutputFormat::Kselftest,
+                        Parser::JsonLines => OutputFormat::JsonLines,
                     },
                 )
             });

@@ -80,7 +80,14 @@ fn a_mistake_is_told_with_its_line_and_what_is_allowed() {
         ),
         (
             format!("{test}command = \"x\"\nparser = \"junit\"\n"),
-            &["net.toml:4", "junit", "`exit`", "`ktap`", "`tap`"],
+            &[
+                "net.toml:4",
+                "junit",
+                "`exit`",
+                "`ktap`",
+                "`tap`",
+                "`json-lines`",
+            ],
         ),
         (
             format!("{test}command = \"x\"\nneeds = [\"wings\"]\n"),
@@ -107,7 +114,7 @@ fn a_mistake_is_told_with_its_line_and_what_is_allowed() {
             &["net.toml:2", "A=B"],
         ),
         ("# nothing\n".into(), &["net.toml:1", "[[test]]"]),
-        (format!("{test}"), &["net.toml:1", "command"]),
+        (test.to_owned(), &["net.toml:1", "command"]),
     ] {
         let error = parse(&text).expect_err(&text).to_string();
         for part in parts {

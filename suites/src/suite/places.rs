@@ -28,8 +28,6 @@ pub struct Kunit<'a> {
     pub suites: Option<&'a [String]>,
     /// Why it cannot run them, such as an option that is not set.
     pub lacks: Option<&'a str>,
-    /// Whether it leaves results in debugfs (`CONFIG_KUNIT_DEBUGFS`), and not in its log alone.
-    pub debugfs: bool,
 }
 
 impl Default for Places<'_> {

@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, HashMap};
 /// Bytes of all reasons.
 const MAX_TEXT: usize = 4 << 20;
 
+/// Characters of a group's or a section's name.
+const MAX_WORD: usize = 64;
+
 /// Reads such output line by line.
 #[derive(Debug, Default)]
 pub struct Check {
@@ -38,7 +41,7 @@ pub(super) fn named(line: &str) -> Option<(&str, &str)> {
     let end = line.find([' ', '\t']).unwrap_or(line.len());
     let (name, rest) = line.split_at(end);
     let (group, number) = name.split_once('/')?;
-    let is_group = !group.is_empty()
+    let is_group = (1..=MAX_WORD).contains(&group.len())
         && group
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b));
@@ -110,7 +113,7 @@ impl Check {
             self.section = section
                 .trim_start()
                 .strip_prefix("-- ")
-                .map(|s| s.trim().into());
+                .map(|s| s.trim().chars().take(MAX_WORD).collect());
             return;
         }
         if let Some((name, rest)) = named(line) {

@@ -44,18 +44,9 @@ impl Left {
 }
 
 fn tests(names: &[&str]) -> Vec<Test> {
-    let test = |name: &&str| Test {
-        id: TestId::new("exec", name),
-        program: Program::Exec(vec![name.into()]),
-        cwd: None,
-        env: vec![],
-        timeout: None,
-        format: OutputFormat::Auto,
-        splats: suites::SplatPolicy::default(),
-        unavailable: None,
-        skip: None,
-        known_failure: None,
-        needs: vec![],
+    let test = |name: &&str| {
+        let program = Program::Exec(vec![name.into()]);
+        Test::new(TestId::new("exec", name), program, OutputFormat::Auto)
     };
     names.iter().map(test).collect()
 }

@@ -294,3 +294,23 @@ proptest! {
         prop_assert_eq!(all.left(), []);
     }
 }
+
+#[test]
+fn tests_that_are_torn_apart_have_machines_to_themselves() {
+    let mut schedule = schedule(RULES, &["x:a", "x:b", "x:c", "x:d"], &[0; 4]);
+    assert!(schedule.wants_machine(0) && !schedule.is_torn());
+    schedule.tear_apart(vec![false, true, true, false]);
+    assert!(schedule.is_torn());
+    let mut machines = Vec::new();
+    while schedule.wants_machine(0) {
+        let first = schedule.first(0);
+        let mut given = Vec::new();
+        while let Some(index) = schedule.next(0) {
+            given.push(index);
+            schedule.abandon(0);
+        }
+        assert_eq!(given.first().copied(), first);
+        machines.push(given);
+    }
+    assert_eq!(machines, [vec![0], vec![1], vec![2], vec![3]]);
+}
