@@ -2,6 +2,7 @@
 
 use crate::Baseline;
 use serde::{Deserialize, Serialize};
+use splats::Splat;
 use suites::{Outcome, TestId};
 
 /// A line of `events.jsonl`: an event and when it happened.
@@ -52,6 +53,13 @@ pub enum Event {
     TestAttempted(Box<TestResult>),
     /// A test has its outcome. Also comes, without a start, for tests that never ran.
     TestFinished(Box<TestResult>),
+    /// The kernel reported errors while no test ran: while a machine booted, between tests, or after the last one.
+    SplatsOutside {
+        /// The machine.
+        machine: u32,
+        /// What it reported, of severity warning and above.
+        splats: Vec<Splat>,
+    },
     /// A machine is gone.
     MachineEnded {
         /// Its number.
@@ -197,9 +205,22 @@ pub struct TestResult {
     /// Files it left in `$RUNNER_ARTIFACTS`, paths relative to the output directory.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub artifacts: Vec<String>,
+    /// What the kernel reported while it ran.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub splats: Vec<TestSplat>,
     /// What became of it each time, in order, where it ran more than once; without the results inside their outputs.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub attempts: Vec<TestResult>,
+}
+
+/// A splat that came while a test ran. Its lines are those of the test's kernel log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestSplat {
+    /// What the kernel reported.
+    #[serde(flatten)]
+    pub splat: Splat,
+    /// Whether it is held against the test: it is no remark, and neither the test nor the run allows it.
+    pub counts: bool,
 }
 
 impl TestResult {
@@ -218,6 +239,7 @@ impl TestResult {
             stderr: None,
             kernel_log: None,
             artifacts: vec![],
+            splats: vec![],
             attempts: vec![],
         }
     }

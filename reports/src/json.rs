@@ -12,12 +12,15 @@
 //! | `run` | the run as in the event `run-started` ([`crate::RunInfo`]), `null` before it started |
 //! | `machines` | in the order of their numbers: `machine` (its number), `release`, `boot_ms`, `ended` (why), each `null` while unknown |
 //! | `warnings` | strings |
+//! | `splats_outside` | what the kernel reported while no test ran: `machine`, and the members of a splat |
 //! | `counts` | `tests` and `subtests`: for each outcome's name how many, zeros included |
 //! | `results` | the tests that ended, in the order of their selection, each as in the event `test-finished` ([`crate::TestResult`]) |
 //! | `not_finished` | the selected tests that did not end, in order: `suite`, `group` (absent if none), `case` |
 //! | `baseline` | what changed against an earlier run, as in [`crate::Changes`]; `null` without `--baseline` |
 
-use crate::{Changes, Counts, Machine, ReportError, RunInfo, Summary, TestResult, atomic};
+use crate::{
+    Changes, Counts, Machine, OutsideSplat, ReportError, RunInfo, Summary, TestResult, atomic,
+};
 use serde::Serialize;
 use std::path::Path;
 use suites::TestId;
@@ -38,6 +41,7 @@ struct Results<'a> {
     run: Option<&'a RunInfo>,
     machines: &'a [Machine],
     warnings: &'a [String],
+    splats_outside: &'a [OutsideSplat],
     counts: AllCounts<'a>,
     results: Vec<&'a TestResult>,
     not_finished: Vec<&'a TestId>,
@@ -72,6 +76,7 @@ fn render(summary: &Summary) -> serde_json::Result<Vec<u8>> {
         run: summary.run.as_ref(),
         machines: &summary.machines,
         warnings: &summary.warnings,
+        splats_outside: &summary.splats_outside,
         counts: AllCounts {
             tests: &summary.tests,
             subtests: &summary.subtests,
@@ -98,7 +103,7 @@ mod tests {
         serde_json::from_slice(&json).expect("JSON")
     }
 
-    const MEMBERS: [&str; 12] = [
+    const MEMBERS: [&str; 13] = [
         "baseline",
         "counts",
         "duration_ms",
@@ -110,6 +115,7 @@ mod tests {
         "results",
         "run",
         "schema",
+        "splats_outside",
         "warnings",
     ];
 

@@ -15,6 +15,7 @@ pub mod json;
 pub mod junit;
 pub mod merge;
 mod sink;
+mod splats;
 mod summary;
 mod terminal;
 #[cfg(test)]
@@ -24,8 +25,8 @@ mod text;
 pub use baseline::{Baseline, BaselineError, Change, Changes, Known};
 pub use counts::Counts;
 pub use error::ReportError;
-pub use event::{Event, OutputRef, Record, RunInfo, Shard, SubtestResult, TestResult};
+pub use event::{Event, OutputRef, Record, RunInfo, Shard, SubtestResult, TestResult, TestSplat};
 pub use journal::Journal;
 pub use sink::{Reports, render, retell};
-pub use summary::{Finished, Machine, Running, Summary};
+pub use summary::{Finished, Machine, OutsideSplat, Running, Summary};
 pub use terminal::{Show, Stream, Terminal, TerminalOptions};

@@ -307,6 +307,7 @@ impl Merger {
         match &mut event {
             Event::MachineStarted { machine }
             | Event::MachineReady { machine, .. }
+            | Event::SplatsOutside { machine, .. }
             | Event::MachineEnded { machine, .. } => *machine = self.machine(*machine),
             Event::TestStarted { id, machine } => {
                 *id = self.name(id);

@@ -122,6 +122,7 @@ impl Reports {
             | Event::MachineStarted { .. }
             | Event::MachineReady { .. }
             | Event::TestStarted { .. }
+            | Event::SplatsOutside { .. }
             | Event::TestAttempted(_)
             | Event::MachineEnded { .. } => false,
         }

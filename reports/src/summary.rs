@@ -1,8 +1,9 @@
 //! What is known of a run, as the events so far tell it.
 
-use crate::{Baseline, Change, Changes, Counts, Event, Record, RunInfo, TestResult};
+use crate::{Baseline, Change, Changes, Counts, Event, Record, RunInfo, TestResult, TestSplat};
 use serde::Serialize;
-use std::collections::{HashMap, HashSet};
+use splats::Splat;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use suites::TestId;
 
 /// The events so far, folded. Every report but the journal is drawn from it.
@@ -20,6 +21,8 @@ pub struct Summary {
     pub running: Vec<Running>,
     /// The machines, by their numbers.
     pub machines: Vec<Machine>,
+    /// What the kernel reported while no test ran.
+    pub splats_outside: Vec<OutsideSplat>,
     /// What a person should know.
     pub warnings: Vec<String>,
     /// The end, unless the run goes on or was killed.
@@ -55,6 +58,16 @@ pub struct Machine {
     pub boot_ms: Option<u64>,
     /// Why it is gone, once it is.
     pub ended: Option<String>,
+}
+
+/// A splat that came while no test ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OutsideSplat {
+    /// The machine it came from.
+    pub machine: u32,
+    /// What its kernel reported.
+    #[serde(flatten)]
+    pub splat: Splat,
 }
 
 /// How a run ended.
@@ -113,6 +126,12 @@ impl Summary {
                 });
             }
             Event::TestFinished(result) => self.finish(result),
+            Event::SplatsOutside { machine, splats } => {
+                let machine = *machine;
+                let splats = splats.iter().cloned();
+                self.splats_outside
+                    .extend(splats.map(|splat| OutsideSplat { machine, splat }));
+            }
             Event::MachineEnded { machine, reason } => {
                 self.machine(*machine).ended = Some(reason.clone());
             }
@@ -134,6 +153,18 @@ impl Summary {
     pub fn not_finished(&self) -> impl Iterator<Item = &TestId> {
         let selected = self.run.iter().flat_map(|run| &run.tests);
         selected.filter(|id| !self.ended.contains(id))
+    }
+
+    /// How many splats are held against tests, and how many distinct ones these are, by their fingerprints.
+    #[must_use]
+    pub fn splats(&self) -> (usize, usize) {
+        let all = self.results.iter().flat_map(|result| &result.splats);
+        let counting: Vec<&TestSplat> = all.filter(|splat| splat.counts).collect();
+        let distinct: BTreeSet<&str> = counting
+            .iter()
+            .map(|splat| splat.splat.fingerprint.as_str())
+            .collect();
+        (counting.len(), distinct.len())
     }
 
     /// The results in the order in which the tests were selected, whatever order they ended in. Those that nobody

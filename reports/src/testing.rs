@@ -221,6 +221,7 @@ prop_compose! {
             stderr: output_if(outputs[1], "err"),
             kernel_log: output_if(outputs[2], "log"),
             artifacts: vec![],
+            splats: vec![],
             attempts: vec![],
         }
     }

@@ -4,6 +4,7 @@ mod common;
 
 use common::{Finished, Run, extra_kernel};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 /// Freezes init itself: the machine goes on, and nobody answers.
 const FREEZE_INIT: &str = "g=/sys/fs/cgroup/e2e-frozen; mkdir $g && echo 1 > $g/cgroup.procs && \
@@ -183,4 +184,97 @@ fn a_kernel_that_breaks_is_told_from_a_test_that_fails() {
     done.assert_outcome("locks-up", "hang", "the machine stopped answering");
     done.assert_outcome("after", "pass", "");
     assert_machines(&done, &["Kernel panic", "the machine stopped answering"]);
+}
+
+/// What `results.json` says of the splats of a test: class, title, and whether they are held against it.
+fn splats_of<'r>(done: &'r Finished, name: &str) -> Vec<(&'r str, &'r str, bool)> {
+    let splats = done.result(name)["splats"].as_array();
+    let word = |splat: &'r Value, member: &str| splat[member].as_str().expect("a word");
+    let all = splats.into_iter().flatten();
+    all.map(|splat| {
+        let counts = splat["counts"].as_bool().expect("said");
+        (word(splat, "class"), word(splat, "title"), counts)
+    })
+    .collect()
+}
+
+#[test]
+fn splats_are_put_down_to_their_tests() {
+    let Some(kernel) = extra_kernel("bzImage") else {
+        return;
+    };
+    let done = Run::new()
+        .kernel(&kernel)
+        .args(["--timeout-scale", "1", "--cpus", "1"])
+        .args([
+            "--allow-splat",
+            "refcount",
+            "--allow-splat",
+            "list_add corruption*",
+        ])
+        .sh("warns", &lkdtm("WARNING"))
+        .sh("clean", "echo BUG: says a program > /dev/kmsg; exit 0")
+        .sh("again", &lkdtm("WARNING"))
+        .sh("counts-wrong", &lkdtm("REFCOUNT_SUB_AND_TEST_NEGATIVE"))
+        .sh("adds-wrong", &lkdtm("CORRUPT_LIST_ADD"))
+        .sh("bugs", &format!("sh -c '{}'; exit 3", lkdtm("BUG")))
+        .run();
+    done.assert_status(1);
+    let title = "WARNING in lkdtm_WARNING (drivers/misc/lkdtm/bugs.c:";
+    for name in ["warns", "again"] {
+        done.assert_outcome(name, "fail", title);
+        let splats = splats_of(&done, name);
+        assert!(
+            matches!(splats[..], [("warning", found, true)] if found.starts_with(title)),
+            "{splats:?}"
+        );
+    }
+    let first = &done.result("warns")["splats"][0];
+    assert_eq!(
+        first["fingerprint"],
+        done.result("again")["splats"][0]["fingerprint"]
+    );
+    assert_eq!(first["frames"][0]["function"], "lkdtm_WARNING");
+    // Its lines are those of the test's kernel log.
+    let log = done.output("warns", "kernel_log");
+    let line = |member: &str| {
+        let number = first[member].as_u64().expect("a number");
+        log.lines()
+            .nth(usize::try_from(number).expect("small") - 1)
+            .expect("a line")
+    };
+    assert!(
+        line("first_line").ends_with("[ cut here ]------------"),
+        "{log}"
+    );
+    assert!(line("last_line").contains("---[ end trace"), "{log}");
+    done.assert_outcome("clean", "pass", "");
+    assert_eq!(splats_of(&done, "clean"), []);
+    done.assert_outcome("counts-wrong", "pass", "");
+    assert!(matches!(
+        splats_of(&done, "counts-wrong")[..],
+        [("refcount", _, false)]
+    ));
+    done.assert_outcome("adds-wrong", "pass", "");
+    assert!(matches!(
+        splats_of(&done, "adds-wrong")[..],
+        [("list-corruption", _, false)]
+    ));
+    done.assert_outcome(
+        "bugs",
+        "fail",
+        "exit status 3; the kernel reported: kernel BUG in lkdtm_BUG",
+    );
+    let shown = &done.case("warns").system_err;
+    assert!(
+        shown.contains("--- splat: WARNING in lkdtm_WARNING"),
+        "{shown}"
+    );
+    for said in [
+        "--- splat: WARNING in lkdtm_WARNING",
+        "direct_entry+0x",
+        "3 splats in tests, 2 distinct",
+    ] {
+        assert!(done.stderr.contains(said), "{said}: {}", done.stderr);
+    }
 }

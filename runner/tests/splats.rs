@@ -3,7 +3,7 @@
 mod common;
 mod said;
 
-use common::on_path;
+use common::{Run, extra_kernel, on_path};
 use said::{Place, Said};
 use serde_json::Value;
 use std::{
@@ -211,4 +211,47 @@ fn a_vmlinux_without_debug_information_is_a_pity_and_no_error() {
     let said = place.runner(["splats", "--vmlinux", "vmlinux", "--format", "json", "log"]);
     said.assert(1, &["has no debug information"]);
     assert_eq!(json(&said)["splats"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn stacks_in_reports_have_source_lines_where_a_vmlinux_lies_beside_the_kernel() {
+    let Some(kernel) = extra_kernel("bzImage") else {
+        return;
+    };
+    let place = Place::new();
+    // Debug information of a kernel with one function; it is known by the release in its name.
+    let Some(vmlinux) = vmlinux(&place, &["-g", "-Douter=lkdtm_WARNING"]) else {
+        return;
+    };
+    let name = kernel.file_name().expect("a file").to_string_lossy();
+    let release = name
+        .strip_prefix("bzImage-")
+        .expect("it has its release in its name");
+    std::fs::rename(vmlinux, place.path().join(format!("vmlinux-{release}"))).expect("moved");
+    let image = place.path().join("image");
+    std::fs::copy(&kernel, &image).expect("copied");
+    let done = Run::new()
+        .kernel(&image)
+        .sh(
+            "warns",
+            "echo WARNING > /sys/kernel/debug/provoke-crash/DIRECT",
+        )
+        .run();
+    done.assert_status(1);
+    let frame = &done.result("warns")["splats"][0]["frames"][0];
+    assert_eq!(frame["function"], "lkdtm_WARNING");
+    let file = frame["locations"][0]["file"].as_str().expect("a file");
+    assert!(file.ends_with("kernel/file.c"), "{frame:#}");
+    assert!(done.stderr.contains("kernel/file.c:"), "{}", done.stderr);
+}
+
+#[test]
+fn a_pattern_that_is_none_is_refused_before_the_boot() {
+    let place = Place::new();
+    place
+        .test(&["--allow-splat", "["])
+        .assert(128, &["--allow-splat"]);
+    place
+        .test(&["--allow-splat", ""])
+        .assert(128, &["--allow-splat", "it is empty"]);
 }

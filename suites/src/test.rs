@@ -1,6 +1,6 @@
 //! One test, ready to be run.
 
-use crate::{Need, TestId};
+use crate::{Need, SplatPolicy, TestId};
 use serde::{Deserialize, Serialize};
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
@@ -19,10 +19,10 @@ pub struct Test {
     pub timeout: Option<Duration>,
     /// How to read its output.
     pub format: OutputFormat,
-    /// Whether it makes the kernel report errors on purpose, so that those are no failure.
-    pub expects_splats: bool,
     /// How it ends its machine on purpose, if it does; that is then a pass.
     pub intended: Option<Intended>,
+    /// Which reports of errors by the kernel are no failure of it, and which must come.
+    pub splats: SplatPolicy,
     /// Why it cannot be run although it was selected, such as a program that was not built; it is then a harness error.
     pub unavailable: Option<String>,
     /// Why it is not run here; it is then a skip.
@@ -47,8 +47,8 @@ impl Test {
             env: Vec::new(),
             timeout: None,
             format,
-            expects_splats: false,
             intended: None,
+            splats: SplatPolicy::default(),
             unavailable: None,
             skip: None,
             known_failure: None,

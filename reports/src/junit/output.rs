@@ -1,6 +1,6 @@
 //! A test's streams as `system-out` and `system-err`.
 
-use crate::{OutputRef, TestResult, excerpt::Excerpt, text::xml_text};
+use crate::{OutputRef, TestResult, excerpt::Excerpt, splats, text::xml_text};
 use std::path::Path;
 
 /// Bytes kept of the beginning of a stream.
@@ -13,9 +13,15 @@ pub(super) fn system_out(result: &TestResult, run_dir: &Path) -> Option<String> 
     stream(result.stdout.as_ref(), run_dir)
 }
 
-/// Standard error and, behind a line that says so, the kernel log.
+/// Standard error and, behind lines that say so, the splats and the kernel log.
 pub(super) fn system_err(result: &TestResult, run_dir: &Path) -> Option<String> {
-    let stderr = stream(result.stderr.as_ref(), run_dir);
+    let mut stderr = stream(result.stderr.as_ref(), run_dir);
+    let splats = splats::lines(&result.splats, true);
+    if !splats.is_empty() {
+        let text = stderr.get_or_insert_default();
+        end_line(text);
+        *text += &xml_text(&(splats.join("\n") + "\n"));
+    }
     let Some(log) = stream(result.kernel_log.as_ref(), run_dir) else {
         return stderr;
     };

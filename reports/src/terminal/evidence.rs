@@ -4,6 +4,7 @@ use super::format::INDENT;
 use crate::{
     OutputRef, TestResult,
     excerpt::Excerpt,
+    splats,
     text::{shortened, terminal_line},
 };
 use std::path::Path;
@@ -37,6 +38,8 @@ pub(super) fn evidence(result: &TestResult, run_dir: &Path, streamed: bool) -> V
         lines.extend(end_of(&result.stderr, run_dir, "stderr", OUTPUT_LINES, ""));
         lines.extend(end_of(&result.stdout, run_dir, "stdout", OUTPUT_LINES, ""));
     }
+    let splats = splats::lines(&result.splats, false);
+    lines.extend(splats.iter().map(|line| indented(line)));
     if matches!(
         result.outcome,
         Outcome::KernelCrash | Outcome::Hang | Outcome::BootFailure

@@ -117,6 +117,14 @@ pub(super) fn summary(style: Style, summary: &Summary, run_dir: &Path) -> Vec<St
     }
 
     let mut lines = vec!["-".repeat(60), totals];
+    let (splats, distinct) = summary.splats();
+    if splats > 0 {
+        let s = if splats == 1 { "" } else { "s" };
+        lines.push(format!(
+            "{} the kernel reported {splats} splat{s} in tests, {distinct} distinct",
+            label(style, Color::Red, "Splats")
+        ));
+    }
     let ran = summary.in_order().into_iter();
     let wrong = ran.filter(|r| {
         let same = summary.change(r).is_some_and(Change::is_none);

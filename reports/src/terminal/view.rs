@@ -8,7 +8,7 @@ use super::{
     streamed::{Stream, Streamed},
     style::{Color, Style},
 };
-use crate::{Change, Event, Record, Summary, text::terminal_line};
+use crate::{Change, Event, Record, Summary, splats::heading, text::terminal_line};
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
@@ -143,6 +143,16 @@ impl Terminal {
                 let rest = lines.map(|line| format!("{INDENT}{line}"));
                 std::iter::once(first).chain(rest).collect()
             }
+            Event::SplatsOutside { splats, .. } => splats
+                .iter()
+                .map(|splat| {
+                    let text = format!(
+                        "while no test ran (at boot, between tests or after them), the kernel reported: {}",
+                        heading(splat)
+                    );
+                    format!("{} {}", label(style, Color::Yellow, "WARNING"), terminal_line(&text))
+                })
+                .collect(),
             Event::Baseline(_) | Event::MachineStarted { .. } => vec![],
             Event::MachineReady {
                 machine,

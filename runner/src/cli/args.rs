@@ -1,6 +1,7 @@
 //! Arguments that several subcommands share, and the forms of their values.
 
 use std::{ffi::OsString, path::PathBuf};
+use suites::Pattern;
 
 /// What to run, and on which kernel.
 #[derive(Debug, clap::Args)]
@@ -108,6 +109,14 @@ pub fn parse_cpus(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(cpus) if (1..=255).contains(&cpus) => Ok(cpus),
         _ => Err("it is a number from 1 to 255".into()),
+    }
+}
+
+/// A glob.
+pub fn parse_pattern(text: &str) -> Result<Pattern, String> {
+    match text {
+        "" => Err("it is empty".into()),
+        text => Pattern::new(text),
     }
 }
 

@@ -101,6 +101,7 @@ pub fn run(args: &ExecArgs) -> Result<ExitCode, Failure> {
             None => 0,
         },
         passed_on: Some(PassOn::to_ours().map_err(host("duplicate a descriptor"))?),
+        allowed_splats: vec![],
     };
     let settings = machinery.settings(&tests, &[], &cwd, rules, &run_dir, &cancel)?;
     let options = TerminalOptions {

@@ -26,7 +26,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use suites::Test;
+use suites::{Pattern, Test};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// What to build, and what to show it.
@@ -125,6 +125,8 @@ pub struct Rules {
     pub output_kept: u64,
     /// Where output goes as it comes, if not to the reports.
     pub passed_on: Option<PassOn>,
+    /// Which splats are no failure of any test.
+    pub allowed_splats: Vec<Pattern>,
 }
 
 impl MachineArgs {
@@ -429,6 +431,8 @@ impl Machinery<'_> {
             artifacts: ARTIFACTS,
             measured: false,
             run_dir: run_dir.path().into(),
+            allowed_splats: rules.allowed_splats,
+            debug_info: plan::debug_info(&self.boot.image),
             symbols: plan::names(self.boot.loaded()),
             cancel: cancel.fd().map_err(host("watch for signals"))?,
         })

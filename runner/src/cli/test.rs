@@ -2,7 +2,7 @@
 
 use super::{
     EXIT_STATUS, Failure,
-    args::{SelectArgs, parse_seconds},
+    args::{SelectArgs, parse_pattern, parse_seconds},
     machine::{MachineArgs, Rules, base_environment, cache_dir, host},
     pool::{PoolArgs, share},
 };
@@ -17,6 +17,7 @@ use crate::{
 use reports::{Event, Reports, TerminalOptions};
 use rustix::termios::isatty;
 use std::{io, path::PathBuf, time::Duration};
+use suites::Pattern;
 use time::OffsetDateTime;
 
 /// Arguments of `runner test`.
@@ -46,6 +47,9 @@ pub struct TestArgs {
     /// Stop at the first test that is not good
     #[arg(long, overrides_with = "keep_going")]
     fail_fast: bool,
+    /// Splat that is no failure of any test: a glob over class, title or fingerprint (see `runner splats`); repeatable
+    #[arg(long = "allow-splat", value_name = "PATTERN", value_parser = parse_pattern)]
+    allowed_splats: Vec<Pattern>,
     /// What a kernel that does not boot means: bad (exit status 1) or skip (125)
     #[arg(long, value_enum, default_value_t = BootFailure::Bad)]
     boot_failure: BootFailure,
@@ -107,6 +111,7 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
         output_limit: OUTPUT_LIMIT,
         output_kept: OUTPUT_LIMIT,
         passed_on: None,
+        allowed_splats: args.allowed_splats.clone(),
     };
     let settings = machinery.settings(
         &share.tests,

@@ -75,6 +75,7 @@ impl<'a> Session<'a> {
             seen: Seen::default(),
             measured,
             finished: None,
+            lines: None,
         };
         // It waits in the socket until init comes for it.
         if let Err(error) = session
@@ -114,8 +115,11 @@ impl<'a> Session<'a> {
             machine: self.number,
             reason,
         };
+        self.klog.end_run();
+        let outside = self.tell_outside();
         let told = self.reports.emit(event);
         let ended = result?;
+        outside?;
         told?;
         Ok(ended)
     }
@@ -282,7 +286,7 @@ impl<'a> Session<'a> {
                 let reason = self
                     .console
                     .fatal()
-                    .or_else(|| findings.panic.clone())
+                    .or_else(|| findings.panic())
                     .unwrap_or_else(|| {
                         let words = match gone {
                             Some(StopReason::TripleFault) => triple_fault(&self.seen),

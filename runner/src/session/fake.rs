@@ -107,7 +107,7 @@ impl Guest {
             unkillable: vec![],
             unfit: None,
             taint: 0,
-            klog_seq: None,
+            klog_seq: Some(1),
         }));
     }
 
@@ -303,6 +303,8 @@ pub fn settings(run_dir: &Path, cancel: UnixStream) -> Settings {
         artifacts: wire::ArtifactLimits { files: 1, bytes: 1 },
         measured: true,
         run_dir: run_dir.into(),
+        allowed_splats: vec![],
+        debug_info: None,
         symbols: None,
         cancel,
     }

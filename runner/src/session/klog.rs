@@ -5,11 +5,9 @@
 //! backslash (`kernel/printk/printk.c`, `msg_add_ext_text`). A test may write there too, so nothing in the text is believed beyond
 //! what the kernel wrote itself (facility 0), and the end of a test's slice is a sequence number from init.
 
-use super::{
-    files::LimitedFile,
-    splat::{Splat, classify},
-};
+use super::{files::LimitedFile, findings::Findings};
 use crate::machine::LogRecord;
+use splats::{Line, Prefixed, Record, Scanner};
 use std::{collections::VecDeque, io};
 
 /// Longest record taken, in bytes: the kernel's own limit (`PRINTK_MESSAGE_MAX`) is 8 KiB with its prefix.
@@ -17,27 +15,6 @@ const MAX_RECORD: usize = 16 * 1024;
 
 /// Whole lines remembered for finding where the console goes on.
 const REMEMBERED: usize = 32;
-
-/// What a test's slice of the kernel log showed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Findings {
-    /// The first panic line.
-    pub panic: Option<String>,
-    /// The first line by which the kernel said that it is broken.
-    pub oops: Option<String>,
-}
-
-impl Findings {
-    /// Looks at one message of the kernel.
-    pub fn look_at(&mut self, text: &str) {
-        let slot = match classify(text) {
-            Some(Splat::Panic) => &mut self.panic,
-            Some(Splat::Oops) => &mut self.oops,
-            None => return,
-        };
-        slot.get_or_insert_with(|| text.chars().take(300).collect());
-    }
-}
 
 /// Takes the records of one machine.
 pub struct KernelLog {
@@ -49,7 +26,11 @@ pub struct KernelLog {
     /// The start marker that opens the running test's slice.
     awaited: Option<String>,
     in_slice: bool,
-    findings: Findings,
+    /// Looks at the stretch since the latest marker: the running test's slice, the boot, or what lies between tests. Its lines
+    /// are those of the slice.
+    scanner: Scanner,
+    /// What it has found so far in that stretch, reports that have not ended left aside.
+    found: Findings,
     /// What was found before the start marker of a test: while the machine booted, or between tests.
     outside: Findings,
     /// Whether records came out of guest memory: the port may bring them once more.
@@ -67,7 +48,8 @@ impl KernelLog {
             remembered: VecDeque::new(),
             awaited: None,
             in_slice: false,
-            findings: Findings::default(),
+            scanner: Scanner::new(),
+            found: Findings::default(),
             outside: Findings::default(),
             overtaken: false,
         }
@@ -84,15 +66,22 @@ impl KernelLog {
     pub fn end_test(&mut self) -> Findings {
         self.awaited = None;
         self.in_slice = false;
-        std::mem::take(&mut self.findings)
+        self.end_stretch()
+    }
+
+    fn end_stretch(&mut self) -> Findings {
+        std::mem::take(&mut self.found).ended(std::mem::take(&mut self.scanner))
+    }
+
+    /// There will be no further test: what has been found since the last one was nobody's doing.
+    pub fn end_run(&mut self) {
+        self.set_outside();
     }
 
     /// What has been found so far was not the running test's doing.
     fn set_outside(&mut self) {
-        let found = std::mem::take(&mut self.findings);
-        let Findings { panic, oops } = &mut self.outside;
-        *panic = panic.take().or(found.panic);
-        *oops = oops.take().or(found.oops);
+        let found = self.end_stretch();
+        self.outside.append(found);
     }
 
     /// What was found before the latest test and has not been asked for.
@@ -101,8 +90,13 @@ impl KernelLog {
     }
 
     /// What the running test's slice has shown so far, or the boot's before the first test.
-    pub fn findings(&self) -> &Findings {
-        &self.findings
+    pub fn findings(&self) -> Findings {
+        self.found.clone().ended(self.scanner.clone())
+    }
+
+    /// The number of the last record that came.
+    pub fn last_seq(&self) -> Option<u64> {
+        self.last_seq
     }
 
     /// Whether the record with this sequence number has come.
@@ -148,6 +142,7 @@ impl KernelLog {
             .and_then(|last| record.seq.checked_sub(last + 1))
             .filter(|&n| n > 0)
         {
+            self.found.lost = self.found.lost.saturating_add(lost);
             self.line(
                 &format!("[runner: {lost} records lost]"),
                 slice.as_deref_mut(),
@@ -161,21 +156,38 @@ impl KernelLog {
         }
         // A record with newlines is one record here and several lines, each stamped, on the console.
         for text in record.text.split('\n') {
-            // Before the marker too: it may never come (`printk.devkmsg=off`).
-            if record.facility == 0 {
-                self.findings.look_at(text);
-            }
             let stamp = format!(
                 "[{:5}.{:06}] ",
                 record.usec / 1_000_000,
                 record.usec % 1_000_000
             );
-            self.line(&format!("{stamp}{text}"), slice.as_deref_mut())?;
+            // Before the marker too: it may never come (`printk.devkmsg=off`).
+            let kernel = (record.facility == 0).then_some(Line {
+                usec: Some(record.usec),
+                caller: record.caller,
+                text,
+            });
+            self.add(&format!("{stamp}{text}"), kernel, slice.as_deref_mut())?;
         }
         Ok(())
     }
 
+    /// Adds a line that is not the kernel's.
     fn line(&mut self, line: &str, slice: Option<&mut LimitedFile>) -> io::Result<()> {
+        self.add(line, None, slice)
+    }
+
+    fn add(
+        &mut self,
+        line: &str,
+        kernel: Option<Line<'_>>,
+        slice: Option<&mut LimitedFile>,
+    ) -> io::Result<()> {
+        match kernel {
+            Some(kernel) => self.scanner.push(kernel),
+            None => self.scanner.skip(),
+        }
+        self.found.add(self.scanner.take_finished());
         let bytes = format!("{line}\n");
         self.whole.write(bytes.as_bytes())?;
         if self.in_slice
@@ -204,6 +216,7 @@ impl KernelLog {
                 facility: record.facility.into(),
                 seq: record.sequence,
                 usec: record.nanos / 1000,
+                caller: None,
                 text: record.text.clone(),
             })
             .collect();
@@ -266,7 +279,7 @@ impl KernelLog {
         let start = after_known.or_else(|| {
             lines.iter().position(|line| {
                 // A kernel that never got to its init has no record, and its first lines are of time 0.
-                super::splat::console_line(line)
+                console_line(line)
                     .is_some_and(|(usec, _)| usec > self.last_usec || self.remembered.is_empty())
             })
         });
@@ -283,17 +296,18 @@ impl KernelLog {
             slice.as_deref_mut(),
         )?;
         for line in rest {
-            if let Some((_, text)) = super::splat::console_line(line) {
-                self.findings.look_at(text);
-            }
-            self.line(line, slice.as_deref_mut())?;
+            let kernel = match Prefixed::read(line) {
+                Prefixed::Kernel(line) => Some(line),
+                Prefixed::Foreign | Prefixed::Bare(_) => None,
+            };
+            self.add(line, kernel, slice.as_deref_mut())?;
         }
         Ok(())
     }
 
     /// Whether this console line is one of the last records, whatever else the console's prefix says.
     fn knows(&self, line: &str) -> bool {
-        let Some((usec, text)) = super::splat::console_line(line) else {
+        let Some((usec, text)) = console_line(line) else {
             return false;
         };
         let stamp = format!("[{:5}.{:06}] ", usec / 1_000_000, usec % 1_000_000);
@@ -305,48 +319,10 @@ impl KernelLog {
     }
 }
 
-struct Record {
-    facility: u32,
-    seq: u64,
-    usec: u64,
-    /// As it was logged, and as the console shows it.
-    text: String,
-}
-
-impl Record {
-    fn parse(line: &str) -> Option<Self> {
-        let (prefix, text) = line.split_once(';')?;
-        let mut fields = prefix.split(',');
-        let level: u32 = fields.next()?.parse().ok()?;
-        let seq = fields.next()?.parse().ok()?;
-        let usec = fields.next()?.parse().ok()?;
-        Some(Self {
-            facility: level >> 3,
-            seq,
-            usec,
-            text: unescape(text),
-        })
-    }
-}
-
-/// Text without the kernel's escapes.
-fn unescape(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((plain, escape)) = rest.split_once("\\x") {
-        bytes.extend_from_slice(plain.as_bytes());
-        let byte = escape
-            .get(..2)
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match byte {
-            Some(byte) => bytes.push(byte),
-            // Not from the kernel, which escapes every backslash.
-            None => bytes.extend_from_slice(b"\\x"),
-        }
-        rest = if byte.is_some() { &escape[2..] } else { escape };
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8_lossy(&bytes).into_owned()
+/// The time stamp, in microseconds, and the text of a console line of the kernel (`printk.time=1` is always set).
+fn console_line(line: &str) -> Option<(u64, &str)> {
+    let line = Line::stamped(line.trim_start_matches('\r'))?;
+    Some((line.usec?, line.text.trim_end_matches('\r')))
 }
 
 #[cfg(test)]

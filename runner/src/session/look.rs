@@ -201,8 +201,7 @@ impl Session<'_> {
         let Some(look) = &self.seen.inspection else {
             return Ok(());
         };
-        let findings = self.klog.findings();
-        let wordless = findings.panic.is_none() && findings.oops.is_none();
+        let wordless = self.klog.findings().is_wordless();
         let explain = match gone {
             Some(StopReason::TripleFault | StopReason::InternalError(_)) => true,
             Some(StopReason::Reset) => wordless,

@@ -5,6 +5,7 @@ mod driver;
 #[cfg(test)]
 pub mod fake;
 mod files;
+mod findings;
 mod intake;
 mod klog;
 mod link;
@@ -13,8 +14,8 @@ mod look;
 mod measure;
 mod outcome;
 mod pass_on;
+mod reported;
 mod settings;
-mod splat;
 mod stall;
 mod start;
 mod state;

@@ -35,7 +35,9 @@ impl Session<'_> {
             format: test.format,
             findings: &findings,
             limit,
-            expects_splats: test.expects_splats,
+            policy: &test.splats,
+            allowed: &self.settings.allowed_splats,
+            log_end: self.klog.last_seq(),
             last_words: &last_words,
             seen: &self.seen,
         });
@@ -65,8 +67,9 @@ impl Session<'_> {
         self.finished = Some(Finished {
             status: ended.map(|ended| ended.status.clone()),
             verdict: verdict.clone(),
-            oops: findings.oops.clone(),
+            oops: self.complaint(&findings, &test.splats),
         });
+        let splats = self.test_splats(findings, &test.splats);
         let dropped = ended.map_or([0, 0], |ended| ended.dropped);
         let [stdout, stderr, kernel_log] = files.references(dropped);
         let artifacts = files.artifacts();
@@ -83,17 +86,11 @@ impl Session<'_> {
             );
             self.reports.emit(Event::Warning { text })?;
         }
-        if let Some(oops) = self.klog.take_outside().oops {
-            let text = format!(
-                "before {} started, while the machine booted or between tests, the kernel reported: {oops}",
-                test.id
-            );
-            self.reports.emit(Event::Warning { text })?;
-        }
+        self.tell_outside()?;
         if let Some(ended) = ended {
             let new = taint::spelled(ended.taint & !self.taint);
             self.taint = ended.taint;
-            if !new.is_empty() && !test.expects_splats {
+            if !new.is_empty() && !test.splats.is_provoking() {
                 let text = format!(
                     "{}: the kernel is tainted since: {}",
                     test.id,
@@ -129,6 +126,7 @@ impl Session<'_> {
             stderr,
             kernel_log,
             artifacts,
+            splats,
             attempts: vec![],
         })))?;
         Ok(verdict)

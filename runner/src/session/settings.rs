@@ -4,7 +4,7 @@ use super::{pass_on::PassOn, stall::Symbols};
 use crate::machine::MachineSpec;
 use reports::OutputRef;
 use std::{ffi::OsString, os::unix::net::UnixStream, path::PathBuf, time::Duration};
-use suites::Test;
+use suites::{Pattern, Test};
 
 /// A place in which machines run one after the other, with logs of its own: from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,10 @@ pub struct Settings {
     pub measured: bool,
     /// The output directory.
     pub run_dir: PathBuf,
+    /// Which splats are no failure of any test.
+    pub allowed_splats: Vec<Pattern>,
+    /// A vmlinux with the kernel's debug information, for the stacks in reports.
+    pub debug_info: Option<PathBuf>,
     /// Names for addresses of the kernel, where they are known.
     pub symbols: Option<Box<dyn Symbols>>,
     /// Becomes readable when the run is to be given up.

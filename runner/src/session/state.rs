@@ -12,7 +12,10 @@ use super::{
     triage::Verdict,
     watchdog::Watchdog,
 };
-use crate::machine::{LaunchError, Machine};
+use crate::{
+    kernel::SourceLines,
+    machine::{LaunchError, Machine},
+};
 use std::{
     io,
     os::unix::net::UnixStream,
@@ -125,6 +128,8 @@ pub struct Session<'a> {
     pub measured: Measured,
     /// The latest test that is over.
     pub finished: Option<Finished>,
+    /// Source lines for stacks, once they were asked for.
+    pub lines: Option<Option<SourceLines>>,
 }
 
 /// How a test ended, in the guest's words and by our verdict.

@@ -4,11 +4,12 @@ mod intended;
 
 pub use intended::intended;
 
-use super::{klog::Findings, look::Seen};
+use super::{findings::Findings, look::Seen};
 use crate::machine::StopReason;
+use splats::{Severity, Splat};
 use std::time::Duration;
 use suites::{
-    Outcome, OutputFormat,
+    Outcome, OutputFormat, Pattern, SplatPolicy,
     ktap::{Document, Point},
     ltp,
 };
@@ -40,10 +41,14 @@ pub struct Evidence<'a> {
     pub format: OutputFormat,
     /// What the kernel log showed while it ran.
     pub findings: &'a Findings,
+    /// The number of the last record of the kernel log that came.
+    pub log_end: Option<u64>,
     /// Its time limit, scaled.
     pub limit: Option<Duration>,
-    /// Whether the test makes the kernel report errors on purpose.
-    pub expects_splats: bool,
+    /// Which splats are no failure of this test, and which must come.
+    pub policy: &'a SplatPolicy,
+    /// Which splats are no failure of any test of the run.
+    pub allowed: &'a [Pattern],
     /// The end of the console and of the kernel log, for the words of a guest that switched itself off.
     pub last_words: &'a str,
     /// What was seen of the guest from outside.
@@ -78,8 +83,8 @@ const EXIT_XFAIL: i32 = 2;
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     // Whatever became of the machine after it: a panic may leave it standing still (`kernel.panic`).
-    if let Some(panic) = &evidence.findings.panic {
-        return Verdict::new(Outcome::KernelCrash, panic.clone());
+    if let Some(panic) = evidence.findings.panic() {
+        return Verdict::new(Outcome::KernelCrash, panic);
     }
     if evidence.seen.panicked {
         return after_oops(
@@ -126,7 +131,7 @@ pub fn known_failure(verdict: Verdict, why: &str) -> Verdict {
 
 /// A crash, and the error that the kernel reported before it, if it did.
 fn after_oops(evidence: &Evidence<'_>, words: &str) -> Verdict {
-    let text = match &evidence.findings.oops {
+    let text = match evidence.findings.error() {
         Some(oops) => format!("{words}; before it the kernel reported: {oops}"),
         None => words.to_owned(),
     };
@@ -145,7 +150,7 @@ fn machine_gone(evidence: &Evidence<'_>, reason: &StopReason) -> Verdict {
             Outcome::Fail,
             "the test reset the machine with the SysRq key",
         ),
-        StopReason::Reset => match &evidence.findings.oops {
+        StopReason::Reset => match evidence.findings.error() {
             Some(oops) => Verdict::new(
                 Outcome::KernelCrash,
                 format!("the machine reset after: {oops}"),
@@ -205,21 +210,94 @@ fn ended_test(evidence: &Evidence<'_>, ended: &TestEnded) -> Verdict {
         }
         ExitStatus::Exited(status) => exited(evidence.ktap, *status),
     };
-    match &evidence.findings.oops {
-        Some(oops) if verdict.outcome.is_good() && !evidence.expects_splats => Verdict::new(
-            Outcome::Fail,
+    by_kernel_log(evidence, ended, verdict)
+}
+
+/// The three names by which a pattern may mean a splat.
+#[must_use]
+pub fn names(splat: &Splat) -> [&str; 3] {
+    [splat.class.as_str(), &splat.title, &splat.fingerprint]
+}
+
+/// Whether a splat is held against the test it came in.
+#[must_use]
+pub fn counts(splat: &Splat, policy: &SplatPolicy, allowed: &[Pattern]) -> bool {
+    let names = names(splat);
+    let is_allowed = |pattern: &Pattern| names.iter().any(|name| pattern.matches(name));
+    splat.severity >= Severity::Warning && !policy.allows(&names) && !allowed.iter().any(is_allowed)
+}
+
+/// What the kernel log makes of a test that ended with this verdict.
+fn by_kernel_log(evidence: &Evidence<'_>, ended: &TestEnded, verdict: Verdict) -> Verdict {
+    let Evidence {
+        findings,
+        policy,
+        allowed,
+        ..
+    } = evidence;
+    let against: Vec<&Splat> = findings
+        .splats
+        .iter()
+        .filter(|splat| counts(splat, policy, allowed))
+        .collect();
+    if let Some(first) = against.first() {
+        let more = match against.len() as u64 - 1 + findings.repeated + findings.crowded_out {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        let title = &first.title;
+        return match verdict.outcome.is_good() {
+            true => Verdict::new(
+                Outcome::Fail,
+                format!(
+                    "the kernel reported an error while the test, by itself a {}, ran: {title}{more}",
+                    verdict.outcome
+                ),
+            ),
+            false => Verdict {
+                message: verdict
+                    .message
+                    .map(|message| format!("{message}; the kernel reported: {title}{more}")),
+                ..verdict
+            },
+        };
+    }
+    if !verdict.outcome.is_good() {
+        return verdict;
+    }
+    let incomplete = |what: String| {
+        Verdict::new(
+            Outcome::HarnessError,
             format!(
-                "the kernel reported an error while the test, by itself a {}, ran: {oops}",
+                "the test, by itself a {}, cannot be judged: {what}, so nobody knows what the kernel reported",
                 verdict.outcome
             ),
+        )
+    };
+    if findings.crowded_out > 0 {
+        let n = findings.crowded_out;
+        return incomplete(format!("the kernel reported {n} splats more than are kept"));
+    }
+    if findings.lost > 0 {
+        let lost = findings.lost;
+        return incomplete(format!(
+            "{lost} records of the kernel log were overwritten before they could be read (a larger log helps: --append \
+             log_buf_len=16M)"
+        ));
+    }
+    if ended
+        .klog_seq
+        .is_none_or(|seq| evidence.log_end.is_none_or(|end| end < seq))
+    {
+        return incomplete("the kernel log did not come up to its end".into());
+    }
+    let came: Vec<[&str; 3]> = findings.splats.iter().map(names).collect();
+    match policy.missing(&came).next() {
+        Some(pattern) => Verdict::new(
+            Outcome::Fail,
+            format!("the kernel did not report what the test expects of it: {pattern}"),
         ),
-        Some(oops) if !verdict.outcome.is_good() => Verdict {
-            message: verdict
-                .message
-                .map(|message| format!("{message}; the kernel reported: {oops}")),
-            ..verdict
-        },
-        _ => verdict,
+        None => verdict,
     }
 }
 

@@ -29,7 +29,7 @@ const REORDERED: u64 = 1_000_000;
 const MAX_LINE: usize = 2048;
 
 /// What is known of one caller.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Context {
     caller: Option<Caller>,
     /// The line number of its latest rule.
@@ -44,14 +44,14 @@ struct Context {
 }
 
 /// A report that is over, and whose it was.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Held {
     caller: Option<Caller>,
     report: Report,
 }
 
 /// Finds splats in the lines of one kernel log. Time is linear, memory bounded as long as splats are taken.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Scanner {
     line: u64,
     usec: Option<u64>,
@@ -118,9 +118,10 @@ impl Scanner {
         self.done
     }
 
-    /// Splats beyond what is kept until it is taken: they were only counted.
-    #[must_use]
-    pub fn left_out(&self) -> u64 {
+    /// Ends the reports that have begun, as the log's end does. Returns how many splats there were beyond those that are
+    /// kept until they are taken.
+    pub fn end(&mut self) -> u64 {
+        self.close_all();
         self.left_out
     }
 
@@ -144,6 +145,14 @@ impl Scanner {
         });
         if known.is_some() {
             return known;
+        }
+        // A log may go on in a form without callers, as out of guest memory.
+        if caller.is_none() {
+            let mut open =
+                (0..self.contexts.len()).filter(|index| self.contexts[*index].report.is_some());
+            if let (Some(only), None) = (open.next(), open.next()) {
+                return Some(only);
+            }
         }
         let begins = is_rule(text)
             || text == CUT_HERE
@@ -289,7 +298,7 @@ impl Scanner {
     }
 
     /// Nothing can follow any more: another boot, or the end.
-    pub(crate) fn close_all(&mut self) {
+    fn close_all(&mut self) {
         for index in 0..self.contexts.len() {
             self.close(index);
         }

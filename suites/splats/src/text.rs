@@ -93,8 +93,7 @@ impl TextScanner {
         if self.unfinished {
             self.end_line();
         }
-        self.scanner.close_all();
-        let left_out = self.scanner.left_out();
+        let left_out = self.scanner.end();
         (self.scanner.finish(), left_out)
     }
 }

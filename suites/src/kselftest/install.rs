@@ -14,7 +14,7 @@ use super::{
     settings::Settings,
     tree::{SELFTESTS, is_plain},
 };
-use crate::{OutputFormat, Program, Test, TestId, spec::KSELFTEST};
+use crate::{OutputFormat, Program, SplatPolicy, Test, TestId, spec::KSELFTEST};
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
@@ -58,7 +58,7 @@ pub enum InstallError {
 }
 
 /// Collections that make the kernel report errors on purpose, and look for those reports themselves.
-const EXPECT_SPLATS: &[&str] = &["lkdtm"];
+const PROVOKES_SPLATS: &[&str] = &["lkdtm"];
 
 /// The tests of an installed tree.
 #[derive(Debug, Clone, Default)]
@@ -137,7 +137,10 @@ fn test_of(
     Test {
         cwd: Some(guest.install_dir.unwrap_or(dir).join(collection)),
         timeout: settings.timeout,
-        expects_splats: EXPECT_SPLATS.contains(&collection),
+        splats: match PROVOKES_SPLATS.contains(&collection) {
+            true => SplatPolicy::allow_all(),
+            false => SplatPolicy::default(),
+        },
         unavailable,
         ..Test::new(
             TestId::grouped(KSELFTEST, collection, test),

@@ -4,7 +4,7 @@
 
 use super::{MANIFEST, SuiteError};
 use crate::{
-    Intended, Need, OutputFormat, Program, Test, TestId,
+    Intended, Need, OutputFormat, Pattern, Program, SplatPolicy, Test, TestId,
     spec::stem,
     toml_file::{self, FileError},
 };
@@ -61,6 +61,18 @@ struct RawTest {
     #[serde(default)]
     needs: Vec<Need>,
     intended: Option<Intended>,
+    #[serde(default)]
+    splats: Splats,
+}
+
+/// Globs over class, title or fingerprint.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Splats {
+    #[serde(default)]
+    allow: Vec<Spanned<String>>,
+    #[serde(default)]
+    expect: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -144,6 +156,17 @@ impl Manifest {
                     format!("\"{wrong}\" is no name of a variable"),
                 ));
             }
+            let patterns = |texts: &[Spanned<String>]| -> Result<Vec<Pattern>, FileError> {
+                let pattern = |text: &Spanned<String>| {
+                    Pattern::new(text.get_ref())
+                        .map_err(|error| complain(text.span().start, error.to_string()))
+                };
+                texts.iter().map(pattern).collect()
+            };
+            let splats = SplatPolicy {
+                allow: patterns(&raw.splats.allow)?,
+                expect: patterns(&raw.splats.expect)?,
+            };
             let env = raw.env.into_iter().map(|(k, v)| (k.into(), v.into()));
             tests.push(Test {
                 cwd: Some(raw.cwd.map_or_else(|| dir.clone(), |below| dir.join(below))),
@@ -151,6 +174,7 @@ impl Manifest {
                 timeout: (timeout > 0).then(|| Duration::from_secs(timeout)),
                 needs: raw.needs,
                 intended: raw.intended,
+                splats,
                 ..Test::new(
                     TestId::grouped(MANIFEST, &name, raw.name.get_ref()),
                     Program::Exec(words),

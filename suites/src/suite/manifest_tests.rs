@@ -67,6 +67,18 @@ fn an_end_of_the_machine_may_be_meant() {
 }
 
 #[test]
+fn what_the_kernel_may_and_must_report_is_a_list_of_globs() {
+    let manifest = parse(
+        "[[test]]\nname = \"a\"\ncommand = \"true\"\nsplats = { allow = [\"lockdep\"], expect = [\"WARNING in a*\"] }\n",
+    );
+    let policy = &manifest.expect("a manifest").tests[0].splats;
+    assert!(policy.allows(&["lockdep"]) && !policy.allows(&["oops"]));
+    let came = [["warning", "WARNING in abc", "0"]];
+    assert_eq!(policy.missing(&came).count(), 0);
+    assert_eq!(policy.missing(&[]).count(), 1);
+}
+
+#[test]
 fn a_name_of_its_own_replaces_the_files() {
     let manifest = parse("name = \"network\"\n[[test]]\nname = \"a\"\ncommand = \"true\"\n");
     let manifest = manifest.expect("a manifest");
@@ -115,6 +127,14 @@ fn a_mistake_is_told_with_its_line_and_what_is_allowed() {
         (
             format!("{test}command = \"x\"\ntimeout = -1\n"),
             &["net.toml:4"],
+        ),
+        (
+            format!("{test}command = \"x\"\nsplats = {{ allow = [\"[\"] }}\n"),
+            &["net.toml:4"],
+        ),
+        (
+            format!("{test}command = \"x\"\nsplats = {{ except = [] }}\n"),
+            &["net.toml:4", "except", "`expect`"],
         ),
         (
             format!("{test}command = \"x\"\ntimeout = 99999999999\n"),

@@ -112,6 +112,7 @@ impl<'a> Bench<'a> {
             output_limit: OUTPUT,
             output_kept: 0,
             passed_on: None,
+            allowed_splats: vec![],
         };
         let shares: Vec<_> = share
             .into_iter()

@@ -53,15 +53,15 @@ fn only_the_kernel_is_believed_about_its_health() {
     let mut f = Fixture::new();
     f.log.begin_test("m".into());
     f.push("14,1,1,-;m\n12,2,2,-;BUG: says a test\n");
-    assert_eq!(f.log.findings(), &Findings::default());
+    assert_eq!(f.log.findings(), Findings::default());
     f.push("1,3,3,-;BUG: kernel NULL pointer dereference\n0,4,4,-;Kernel panic - not syncing: x\n");
     let findings = f.log.end_test();
     assert_eq!(
-        findings.oops.as_deref(),
+        findings.error(),
         Some("BUG: kernel NULL pointer dereference")
     );
     assert_eq!(
-        findings.panic.as_deref(),
+        findings.panic().as_deref(),
         Some("Kernel panic - not syncing: x")
     );
 }
@@ -82,7 +82,7 @@ fn an_oops_counts_where_no_marker_comes_and_not_where_it_was_before_the_marker()
     let mut f = Fixture::new();
     f.log.begin_test("m".into());
     f.push("1,1,1,-;BUG: x\n");
-    assert_eq!(f.log.end_test().oops.as_deref(), Some("BUG: x"));
+    assert_eq!(f.log.end_test().error(), Some("BUG: x"));
     f.log.begin_test("m".into());
     f.push("1,2,2,-;BUG: y\n14,3,3,-;m\n");
     assert_eq!(f.log.end_test(), Findings::default());
@@ -95,8 +95,51 @@ fn what_the_kernel_said_before_a_test_is_not_held_against_it() {
     f.log.begin_test("m".into());
     f.push("4,2,2,-;BUG: later\n14,3,3,-;m\n6,4,4,-;fine\n");
     assert_eq!(f.log.end_test(), Findings::default());
-    assert_eq!(f.log.take_outside().oops.as_deref(), Some("BUG: at boot"));
+    assert_eq!(f.log.take_outside().error(), Some("BUG: at boot"));
     assert_eq!(f.log.take_outside(), Findings::default());
+}
+
+#[test]
+fn a_splat_has_its_lines_in_the_slice_and_its_callers_apart() {
+    let mut f = Fixture::new();
+    f.push("4,1,1,-;before\n");
+    f.log.begin_test("m".into());
+    f.push("14,2,2000000,-;m\n6,3,2000000,-;hello\n");
+    f.push("4,4,2000001,-,caller=T5;------------[ cut here ]------------\n");
+    f.push("4,5,2000002,-,caller=T6;BUG: scheduling while atomic: x/6/0x2\n");
+    f.push("4,6,2000003,-,caller=T5;WARNING: CPU: 0 PID: 5 at a/b.c:1 foo+0x1/0x2\n");
+    f.push("4,7,2000004,-,caller=T5;---[ end trace 0000000000000000 ]---\n");
+    let found = f.log.end_test();
+    let found: Vec<_> = found
+        .splats
+        .iter()
+        .map(|s| (s.title.as_str(), s.first_line, s.last_line))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("WARNING in foo (a/b.c:1)", 3, 6),
+            ("BUG: scheduling while atomic", 4, 4)
+        ]
+    );
+    assert!(
+        f.read("slice")
+            .lines()
+            .nth(2)
+            .is_some_and(|line| line.contains("cut here"))
+    );
+}
+
+#[test]
+fn a_loss_counts_for_the_stretch_it_is_in() {
+    let mut f = Fixture::new();
+    f.push("6,1,1,-;a\n6,3,2,-;b\n");
+    f.log.begin_test("m".into());
+    f.push("14,9,3,-;m\n");
+    assert_eq!(f.log.end_test().lost, 0);
+    f.log.begin_test("m".into());
+    f.push("14,10,3,-;m\n6,13,4,-;c\n");
+    assert_eq!(f.log.end_test().lost, 2);
 }
 
 #[test]
@@ -118,7 +161,7 @@ fn the_console_continues_a_log_that_broke_off() {
     let slice = f.read("slice");
     assert_eq!(slice.matches("sysrq: Trigger").count(), 1, "{slice}");
     assert!(slice.contains("Kernel panic"), "{slice}");
-    assert!(f.log.end_test().panic.is_some());
+    assert!(f.log.end_test().panic().is_some());
 }
 
 #[test]
@@ -130,7 +173,7 @@ fn a_machine_that_died_before_its_log_channel_has_its_console() {
             None,
         )
         .expect("written");
-    assert!(f.log.findings().panic.is_some());
+    assert!(f.log.findings().panic().is_some());
     assert!(f.read("whole").contains("VFS: x"));
 }
 
@@ -168,7 +211,7 @@ fn guest_memory_continues_a_log_that_broke_off_in_the_middle_of_a_record() {
          [    3.000000] Kernel panic - not syncing: x\n[    4.000000] two\n[    4.000000] lines\n[    5.000000] new\n"
     );
     assert_eq!(f.log.last_line(), Some("[    5.000000] new"));
-    assert!(f.log.end_test().panic.is_some());
+    assert!(f.log.end_test().panic().is_some());
 }
 
 #[test]
@@ -182,7 +225,7 @@ fn a_kernel_that_died_before_its_init_has_its_whole_log() {
     ];
     assert!(f.log.continue_from_memory(&records, None).expect("written"));
     assert!(f.read("whole").contains("Linux version 6\n"));
-    assert!(f.log.findings().panic.is_some());
+    assert!(f.log.findings().panic().is_some());
 }
 
 #[test]
@@ -212,7 +255,7 @@ fn the_marker_may_lie_in_guest_memory_or_nowhere() {
         f.read("slice")
             .contains("[runner: 5 records lost]\n[    9.000000] BUG: x\n")
     );
-    assert!(f.log.end_test().oops.is_some());
+    assert!(f.log.end_test().error().is_some());
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! The table of verdicts.
 
 use super::*;
-use suites::{OutputFormat, ktap::Parser, output::OutputReader};
+use suites::{OutputFormat, Pattern, SplatPolicy, ktap::Parser, output::OutputReader};
 
 fn ktap(text: &str) -> Document {
     let mut parser = Parser::new(OutputFormat::Auto);
@@ -20,8 +20,21 @@ fn ended(status: ExitStatus) -> TestEnded {
         unkillable: vec![],
         unfit: None,
         taint: 0,
-        klog_seq: None,
+        klog_seq: Some(9),
     }
+}
+
+/// What a kernel log of these lines shows.
+fn found(lines: &[&str]) -> Findings {
+    let mut scanner = splats::Scanner::new();
+    for text in lines {
+        scanner.push(splats::Line {
+            usec: None,
+            caller: None,
+            text,
+        });
+    }
+    Findings::default().ended(scanner)
 }
 
 fn judge_end(end: TestEnd<'_>, text: &str, findings: &Findings, console: &str) -> Verdict {
@@ -31,7 +44,9 @@ fn judge_end(end: TestEnd<'_>, text: &str, findings: &Findings, console: &str) -
         format: OutputFormat::Auto,
         findings,
         limit: Some(Duration::from_secs(45)),
-        expects_splats: false,
+        policy: &SplatPolicy::default(),
+        allowed: &[],
+        log_end: Some(9),
         last_words: console,
         seen: &Seen::default(),
     })
@@ -83,7 +98,9 @@ fn ltps_exit_status_is_a_mask_and_its_output_has_the_details() {
             format: OutputFormat::Ltp,
             findings: &Findings::default(),
             limit: None,
-            expects_splats: false,
+            log_end: Some(9),
+            policy: &SplatPolicy::default(),
+            allowed: &[],
             last_words: "",
             seen: &Seen::default(),
         });
@@ -181,10 +198,7 @@ fn ended_with(status: i32, findings: &Findings) -> Verdict {
 
 #[test]
 fn a_kernel_that_oopsed_is_never_green() {
-    let oops = Findings {
-        panic: None,
-        oops: Some("BUG: unable to handle page fault".into()),
-    };
+    let oops = found(&["BUG: unable to handle page fault"]);
     let ended = ended(ExitStatus::Exited(0));
     let verdict = judge_end(TestEnd::Ended(&ended), "", &oops, "");
     assert_eq!(verdict.outcome, Outcome::Fail);
@@ -198,20 +212,158 @@ fn a_kernel_that_oopsed_is_never_green() {
         format: OutputFormat::Auto,
         findings: &oops,
         limit: None,
-        expects_splats: true,
+        policy: &SplatPolicy::allow_all(),
+        allowed: &[],
+        log_end: Some(9),
         last_words: "",
         seen: &Seen::default(),
     });
     assert_eq!(expected.outcome, Outcome::Pass);
 }
 
+/// The verdict on a test that ended with status 0 and left these lines in the kernel log.
+fn judge_log(lines: &[&str], policy: &SplatPolicy, allowed: &[&str]) -> Verdict {
+    let allowed: Vec<Pattern> = allowed
+        .iter()
+        .map(|text| Pattern::new(text).expect("a glob"))
+        .collect();
+    judge(&Evidence {
+        end: TestEnd::Ended(&ended(ExitStatus::Exited(0))),
+        ktap: &ktap(""),
+        format: OutputFormat::Auto,
+        findings: &found(lines),
+        policy,
+        allowed: &allowed,
+        log_end: Some(9),
+        limit: None,
+        last_words: "",
+        seen: &Seen::default(),
+    })
+}
+
+const WARNING: &str = "WARNING: CPU: 0 PID: 1 at mm/file.c:12 culprit+0x1/0x10";
+
+#[test]
+fn a_warning_fails_the_test_it_came_in_unless_it_is_allowed() {
+    let strict = SplatPolicy::default();
+    let verdict = judge_log(&[WARNING], &strict, &[]);
+    assert_eq!(verdict.outcome, Outcome::Fail);
+    let message = verdict.message.expect("a reason");
+    assert!(
+        message.ends_with("ran: WARNING in culprit (mm/file.c:12)"),
+        "{message}"
+    );
+    let two = judge_log(&[WARNING, WARNING], &strict, &[])
+        .message
+        .expect("a reason");
+    assert!(two.ends_with("(and 1 more)"), "{two}");
+    for pattern in ["warning", "WARNING in culp*"] {
+        assert_eq!(
+            judge_log(&[WARNING], &strict, &[pattern]).outcome,
+            Outcome::Pass,
+            "{pattern}"
+        );
+    }
+    // One that is allowed does not excuse another.
+    assert_eq!(
+        judge_log(&[WARNING, "BUG: x"], &strict, &["warning"]).outcome,
+        Outcome::Fail
+    );
+    // Remarks are not held against it.
+    assert_eq!(
+        judge_log(&["[Firmware Bug]: x"], &strict, &[]).outcome,
+        Outcome::Pass
+    );
+}
+
+#[test]
+fn an_expected_splat_must_come() {
+    let policy = SplatPolicy {
+        allow: vec![],
+        expect: vec![Pattern::new("warning").expect("a glob")],
+    };
+    assert_eq!(judge_log(&[WARNING], &policy, &[]).outcome, Outcome::Pass);
+    let verdict = judge_log(&[], &policy, &[]);
+    assert_eq!(verdict.outcome, Outcome::Fail);
+    assert!(
+        verdict
+            .message
+            .expect("a reason")
+            .ends_with("expects of it: warning")
+    );
+    assert_eq!(
+        judge_log(&[WARNING, "BUG: x"], &policy, &[]).outcome,
+        Outcome::Fail
+    );
+}
+
+#[test]
+fn a_log_with_gaps_is_never_green() {
+    let judge_with =
+        |status: i32, klog_seq: Option<u64>, log_end: Option<u64>, findings: &Findings| {
+            let ended = TestEnded {
+                klog_seq,
+                ..ended(ExitStatus::Exited(status))
+            };
+            judge(&Evidence {
+                end: TestEnd::Ended(&ended),
+                ktap: &ktap(""),
+                format: OutputFormat::Auto,
+                findings,
+                policy: &SplatPolicy::allow_all(),
+                allowed: &[],
+                log_end,
+                limit: None,
+                last_words: "",
+                seen: &Seen::default(),
+            })
+            .outcome
+        };
+    let quiet = Findings::default();
+    let mut lost = Findings::default();
+    lost.lost = 3;
+    assert_eq!(judge_with(0, Some(7), Some(7), &quiet), Outcome::Pass);
+    for status in [0, 4] {
+        assert_eq!(
+            judge_with(status, None, Some(7), &quiet),
+            Outcome::HarnessError
+        );
+        assert_eq!(
+            judge_with(status, Some(7), Some(6), &quiet),
+            Outcome::HarnessError
+        );
+        assert_eq!(
+            judge_with(status, Some(7), None, &quiet),
+            Outcome::HarnessError
+        );
+        assert_eq!(
+            judge_with(status, Some(7), Some(7), &lost),
+            Outcome::HarnessError
+        );
+    }
+    assert_eq!(judge_with(1, None, None, &lost), Outcome::Fail);
+}
+
+#[test]
+fn a_panic_says_what_came_before_it() {
+    let oops = found(&[
+        "BUG: kernel NULL pointer dereference, address: 0",
+        "Kernel panic - not syncing: Fatal exception",
+    ]);
+    let verdict = judge_end(TestEnd::MachineGone(&StopReason::Reset), "", &oops, "");
+    assert_eq!(verdict.outcome, Outcome::KernelCrash);
+    assert_eq!(
+        verdict.message.as_deref(),
+        Some(
+            "Kernel panic - not syncing: Fatal exception\nbefore it the kernel reported: BUG: kernel NULL pointer dereference"
+        )
+    );
+}
+
 #[test]
 fn the_ways_a_machine_goes_are_told_apart() {
     let quiet = Findings::default();
-    let panic = Findings {
-        panic: Some("Kernel panic - not syncing: x".into()),
-        oops: None,
-    };
+    let panic = found(&["Kernel panic - not syncing: x"]);
     let gone = |reason: &StopReason, findings: &Findings, console: &str| {
         judge_end(TestEnd::MachineGone(reason), "", findings, console).outcome
     };
@@ -249,7 +401,9 @@ fn judge_seen(end: TestEnd<'_>, findings: &Findings, seen: &Seen) -> Verdict {
         format: OutputFormat::Auto,
         findings,
         limit: None,
-        expects_splats: false,
+        policy: &SplatPolicy::default(),
+        allowed: &[],
+        log_end: Some(9),
         last_words: "",
         seen,
     })
@@ -258,10 +412,7 @@ fn judge_seen(end: TestEnd<'_>, findings: &Findings, seen: &Seen) -> Verdict {
 #[test]
 fn what_was_seen_from_outside_counts() {
     let quiet = Findings::default();
-    let oops = Findings {
-        panic: None,
-        oops: Some("BUG: x".into()),
-    };
+    let oops = found(&["BUG: x"]);
     let panicked = Seen {
         panicked: true,
         ..Seen::default()
