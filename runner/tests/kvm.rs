@@ -51,7 +51,14 @@ fn selftests() -> Option<PathBuf> {
     let mut trees: Vec<_> = installs
         .flat_map(|install| std::fs::read_dir(install).into_iter().flatten().flatten())
         .map(|tree| tree.path())
-        .filter(|tree| COLLECTIONS.iter().all(|name| tree.join(name).is_dir()))
+        .filter(|tree| {
+            let list = std::fs::read_to_string(tree.join("kselftest-list.txt"));
+            list.is_ok_and(|list| {
+                COLLECTIONS
+                    .iter()
+                    .all(|name| list.contains(&format!("{name}:")))
+            })
+        })
         .collect();
     assert!(!trees.is_empty(), "no build has them all");
     trees.sort_by_key(|tree| tree.metadata().and_then(|file| file.modified()).ok());
@@ -138,6 +145,7 @@ fn selftests_on(engine: &str, kernel: &Path, tree: &OsStr) -> Vec<String> {
     let run = run.args(["--engine", engine, "--memory", "512M"]);
     let suites = COLLECTIONS.map(|name| format!("kselftest:{name}"));
     let run = suites.iter().fold(run, |run, suite| run.suite(suite)).run();
+    assert!(!run.events.is_empty(), "{}", run.stderr);
     assert_eq!(run.events[0]["engine"], engine);
     let outcomes = run.outcomes();
     assert!(outcomes.len() >= COLLECTIONS.len(), "{outcomes:?}");
