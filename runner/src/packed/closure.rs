@@ -4,6 +4,7 @@ use super::{
     elf,
     script::{self, MAX_SCRIPT},
     tree::{Added, Tree},
+    usual::{LIBRARY_DIRECTORIES, MAX_FILES, MAX_GUESS, NEVER, OF_SHELLS, USUAL},
 };
 use std::{
     collections::BTreeSet,
@@ -15,134 +16,6 @@ use std::{
 };
 use suites::{Program, Test};
 use walkdir::WalkDir;
-
-/// Largest program that is packed because a script has a word that is its name, in bytes: above it are compilers and debuggers
-/// that a comment speaks of.
-const MAX_GUESS: u64 = 4 << 20;
-
-/// Files that are packed of one directory.
-const MAX_FILES: usize = 20_000;
-
-/// What C libraries, and scripts everywhere, read without naming it. Packed where it is there.
-const USUAL: &[&str] = &[
-    "/etc/group",
-    "/etc/hosts",
-    "/etc/ld.so.cache",
-    "/etc/nsswitch.conf",
-    "/etc/os-release",
-    "/etc/passwd",
-    "/etc/protocols",
-    "/etc/services",
-    "/usr/bin/env",
-    "/bin/sh",
-];
-
-/// What shell scripts call. Packed, where it is there, as soon as a shell is.
-const OF_SHELLS: &[&str] = &[
-    "[",
-    "awk",
-    "basename",
-    "cat",
-    "chmod",
-    "chown",
-    "cmp",
-    "cp",
-    "cut",
-    "date",
-    "dd",
-    "df",
-    "diff",
-    "dirname",
-    "dmesg",
-    "du",
-    "echo",
-    "egrep",
-    "env",
-    "expr",
-    "false",
-    "fgrep",
-    "find",
-    "getconf",
-    "grep",
-    "head",
-    "hostname",
-    "id",
-    "insmod",
-    "install",
-    "ip",
-    "kill",
-    "ln",
-    "losetup",
-    "ls",
-    "lsmod",
-    "mkdir",
-    "mkfifo",
-    "mknod",
-    "mktemp",
-    "modprobe",
-    "mount",
-    "mountpoint",
-    "mv",
-    "nproc",
-    "od",
-    "pgrep",
-    "pidof",
-    "pkill",
-    "printf",
-    "ps",
-    "pwd",
-    "readlink",
-    "realpath",
-    "rm",
-    "rmdir",
-    "rmmod",
-    "sed",
-    "seq",
-    "setsid",
-    "sh",
-    "sha256sum",
-    "sleep",
-    "sort",
-    "stat",
-    "stdbuf",
-    "stty",
-    "sync",
-    "sysctl",
-    "tail",
-    "taskset",
-    "tee",
-    "test",
-    "time",
-    "timeout",
-    "touch",
-    "tr",
-    "true",
-    "tty",
-    "umount",
-    "uname",
-    "uniq",
-    "unshare",
-    "wc",
-    "which",
-    "whoami",
-    "xargs",
-];
-
-/// Where libraries are looked for after all else (`ld.so(8)`), and where Debian and Fedora have them.
-const LIBRARY_DIRECTORIES: &[&str] = &[
-    "/lib/x86_64-linux-gnu",
-    "/usr/lib/x86_64-linux-gnu",
-    "/lib64",
-    "/usr/lib64",
-    "/lib",
-    "/usr/lib",
-    "/lib32",
-    "/usr/lib32",
-    "/lib/i386-linux-gnu",
-];
-
-/// The guest has file systems of its own there.
-const NEVER: &[&str] = &["/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp"];
 
 /// Everything that tests need, as far as it can be read off.
 pub struct Closure {

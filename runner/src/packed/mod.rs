@@ -10,6 +10,7 @@ mod closure;
 mod elf;
 mod script;
 mod tree;
+mod usual;
 
 pub use cache::pack;
 pub use closure::{Closure, Wanted};
