@@ -95,11 +95,6 @@ const NO_TIMER_CHECK: (&str, &str) = (
     "emulation can be too slow for the timer interrupt check; KVM guests skip it themselves",
 );
 
-const STEADY_TICK: (&str, &str) = (
-    "nohz=off highres=off",
-    "emulation can lose a timer interrupt while a machine inside is entered; with a tick that comes by itself the next one makes up for it",
-);
-
 const TRUSTED_COUNTERS: (&str, &str) = (
     "tsc=reliable",
     "emulation can be too slow for the check that the CPUs' counters agree, which they do; KVM's clocks need them",
@@ -147,7 +142,7 @@ impl CommandLine {
                     table.push(NO_TIMER_CHECK);
                 }
                 if accelerator == Accelerator::Tcg && nested {
-                    table.extend([TRUSTED_COUNTERS, STEADY_TICK]);
+                    table.push(TRUSTED_COUNTERS);
                 }
             }
         }

@@ -285,7 +285,7 @@ mod tests {
             .replace("-smp 3,sockets=1,cores=3", "-smp 4,sockets=1,cores=4")
             .replace(
                 "no_timer_check foo=1",
-                "no_timer_check tsc=reliable nohz=off highres=off isolcpus=0 foo=1",
+                "no_timer_check tsc=reliable isolcpus=0 foo=1",
             );
         assert_eq!(emulated, expected);
         // What the host passes on is a matter of its KVM module.
