@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod cpus;
 mod exec;
+mod input;
 mod kconfig;
 mod list;
 mod machine;
