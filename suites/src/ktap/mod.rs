@@ -13,6 +13,7 @@ mod level;
 mod line;
 mod parser;
 mod points;
+mod problem;
 
 pub use document::{Document, Point};
 pub(crate) use keep::head;
