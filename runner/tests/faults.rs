@@ -1,7 +1,7 @@
 //! Faults of every kind, committed in kernels that notice them: each has to come back with its class, put down to its test,
 //! in every report. `scripts/faults` builds what it takes.
 //!
-//! `RUNNER_TEST_FAULTS` names the build tree of a kernel with `faults/debug.config`, with `fault.ko` at its top;
+//! `RUNNER_TEST_FAULTS` names the build tree of a kernel with `faults/debug.config`, with the module in `fault/`;
 //! `RUNNER_TEST_KERNELS` a directory with a kernel of the other kind. `RUNNER_TEST_FAULT` takes only the faults whose names
 //! contain it.
 
@@ -63,7 +63,7 @@ impl Fault {
         };
         let tree = tree.to_str().expect("a plain path");
         let commit = format!(
-            "grep -q '^fault ' /proc/modules || insmod {tree}/fault.ko || exit 4; \
+            "grep -q '^fault ' /proc/modules || insmod {tree}/fault/fault.ko || exit 4; \
              echo {} > /sys/kernel/debug/fault/commit",
             self.name
         );
@@ -91,8 +91,11 @@ impl Fault {
             |splat: &Value, member: &str| splat[member].as_str().unwrap_or_default().to_owned();
         let mut classes: Vec<String> = splats().map(|splat| word(splat, "class")).collect();
         let mut expected: Vec<String> = self.class.iter().chain(&self.also).cloned().collect();
-        classes.sort();
-        expected.sort();
+        // A stall is told again and again as long as it lasts.
+        for list in [&mut classes, &mut expected] {
+            list.sort();
+            list.dedup();
+        }
         check(classes == expected, format!("its splats are {classes:?}"));
         let Some(class) = &self.class else {
             return wrong;
@@ -114,14 +117,22 @@ impl Fault {
             case.outcome == self.outcome,
             format!("JUnit says {}", case.outcome),
         );
-        let literal: String = title.chars().take_while(|c| !"<>&".contains(*c)).collect();
-        check(
-            done.file("junit.xml")
-                .contains(&format!("--- splat: {literal}")),
-            "JUnit does not have it".to_owned(),
-        );
-        let told = splat["counts"] == Value::Bool(false) || done.stderr.contains(&literal);
-        check(told, "it is not on the terminal".to_owned());
+        // What is not held against the test is in results.json alone.
+        if splat["counts"] == Value::Bool(true) {
+            let literal: String = title
+                .chars()
+                .take_while(|c| !"<>&\"".contains(*c))
+                .collect();
+            let shown = format!("--- splat: {literal}");
+            check(
+                done.file("junit.xml").contains(&shown),
+                "JUnit does not have it".to_owned(),
+            );
+            check(
+                done.stderr.contains(&shown),
+                "it is not on the terminal".to_owned(),
+            );
+        }
         wrong
     }
 }
@@ -173,11 +184,10 @@ fn run(kernel: &Path, faults: &[Fault], tree: Option<&Path>, isolate: &str) -> F
     let manifest = dir.path().join("faults.toml");
     let mut text = "name = \"faults\"\n".to_owned();
     for fault in faults {
-        let script = toml::Value::String(fault.script(tree));
-        let name = toml::Value::String(fault.name.clone());
+        let (name, script) = (&fault.name, fault.script(tree));
         let _ = writeln!(
             text,
-            "[[test]]\nname = {name}\ncommand = [\"sh\", \"-c\", {script}]\ntimeout = 120"
+            "[[test]]\nname = \"{name}\"\ncommand = [\"sh\", \"-c\", \'\'\'{script}\'\'\']\ntimeout = 20"
         );
     }
     std::fs::write(&manifest, text).expect("written");

@@ -300,6 +300,7 @@ pub(crate) fn is_prelude(text: &str) -> bool {
         "list_del corruption",
         "rust_kernel: panicked at ",
         "detected buffer overflow in ",
+        "ODEBUG: object ",
     ];
     starts.iter().any(|start| text.starts_with(start))
         || text.contains(": detected buffer overflow")

@@ -1,0 +1,73 @@
+//! Reports in forms that not every kernel prints: what `scripts/faults` met.
+
+use crate::{reports::*, support::*};
+use splats::Class;
+
+/// The only splat of a report, which has to be whole.
+#[track_caller]
+fn whole(class: Class, title: &str, report: &str) {
+    let log = within(report);
+    let splat = only(&log);
+    assert_eq!((splat.class, splat.title.as_str()), (class, title), "{log}");
+    let lines = report.trim_end().lines().count() as u64;
+    assert_eq!((splat.first_line, splat.last_line), (2, 1 + lines), "{log}");
+}
+
+#[test]
+fn ubsan_before_6_2_stands_between_rules() {
+    let inside = format!(
+        "UBSAN: shift-out-of-bounds in /usr/src/module/file.c:12:3\nshift exponent 70 is too large for 32-bit type 'int'\n{}",
+        stack(
+            &[
+                "dump_stack_lvl",
+                "ubsan_epilogue",
+                "__ubsan_handle_shift_out_of_bounds.cold"
+            ],
+            "culprit"
+        )
+    );
+    whole(
+        Class::Ubsan,
+        "UBSAN: shift-out-of-bounds in culprit (/usr/src/module/file.c:12)",
+        &ruled(80, &inside),
+    );
+}
+
+#[test]
+fn more_memory_than_there_is_is_an_allocation_failure() {
+    let report = format!(
+        "cat: vmalloc error: size 35184372088832, exceeds total pages, mode:0xcc0(GFP_KERNEL), nodemask=(null)\n{}",
+        stack(
+            &[
+                "dump_stack_lvl",
+                "warn_alloc",
+                "__vmalloc_node_range",
+                "vmalloc"
+            ],
+            "culprit"
+        )
+    );
+    whole(
+        Class::AllocationFailure,
+        "vmalloc error: exceeds total pages in culprit",
+        &report,
+    );
+}
+
+#[test]
+fn an_object_on_the_stack_is_named_before_the_warning() {
+    let report = format!(
+        "ODEBUG: object 00000000b3a93e1a is on stack 00000000d9d7fdd1, but NOT annotated.\n{}",
+        warn(
+            "",
+            "lib/debugobjects.c:545",
+            "__debug_object_init",
+            "culprit"
+        )
+    );
+    whole(
+        Class::DebugObjects,
+        "ODEBUG: object ADDR is on stack ADDR, but NOT annotated. in culprit",
+        &report,
+    );
+}
