@@ -11,7 +11,6 @@ use super::{
 use crate::{
     artifact::{RunDir, sealed_file},
     dispatch::Cancel,
-    kernel::KernelConfig,
     machine::{
         self, Accelerator, Engine, EngineChoice, MachineSpec, Nesting, ShareSpec, Topology,
         Transport,
@@ -350,9 +349,7 @@ impl Machinery<'_> {
             spec: MachineSpec {
                 kernel,
                 initramfs,
-                append: watchful(self.boot.config.as_ref())
-                    .chain(args.append.iter().cloned())
-                    .collect(),
+                append: [&self.boot.options()[..], &args.append].concat(),
                 cpus: self.cpus,
                 memory_mib: self.memory_mib,
                 transport: self.boot.transport,
@@ -381,15 +378,6 @@ impl Machinery<'_> {
             cancel: cancel.fd().map_err(host("watch for signals"))?,
         })
     }
-}
-
-/// Options without which a checker built into the kernel would be silent after its first report (`mm/kasan/report.c`): later
-/// tests would pass unwatched.
-fn watchful(config: Option<&KernelConfig>) -> impl Iterator<Item = String> {
-    let reports_once = config.is_some_and(|config| config.is_on("KASAN"));
-    reports_once
-        .then(|| "kasan_multi_shot".to_owned())
-        .into_iter()
 }
 
 /// What tests that the kernel runs while it boots may take: the limit of one case of KUnit's (`lib/kunit/try-catch.c`).

@@ -33,9 +33,11 @@ FAULT hole_read(void)
 	read_at(0xffffffffff600000UL - (1UL << 30));
 }
 
+static const unsigned long constant[8] = { 1, 2, 3 };
+
 FAULT read_only_write(void)
 {
-	asm volatile("movq $1, (%0)" : : "r"(linux_banner) : "memory");
+	asm volatile("movq $1, (%0)" : : "r"(constant) : "memory");
 }
 
 FAULT data_call(void)
@@ -83,7 +85,8 @@ FAULT recurse(void)
 	volatile char room[512];
 
 	room[0] = 1;
-	recurse();
+	if (room[0])
+		recurse();
 	room[1] = room[0];
 }
 

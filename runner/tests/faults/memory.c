@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/version.h>
 #include <linux/vmalloc.h>
 #include "fault.h"
 
@@ -161,7 +162,12 @@ FAULT bad_page_free(void)
 
 FAULT counter_left(void)
 {
-	add_mm_counter(current->mm, MM_ANONPAGES, 5);
+	/* add_mm_counter() is not for modules. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+	atomic_long_add(5, &current->mm->rss_stat.count[MM_ANONPAGES]);
+#else
+	percpu_counter_add(&current->mm->rss_stat[MM_ANONPAGES], 5);
+#endif
 }
 
 FAULT tables_left(void)
