@@ -69,12 +69,6 @@ FAULT breakpoint(void)
 	asm volatile("int3");
 }
 
-FAULT stack_segment(void)
-{
-	asm volatile("mov %%rbp, %%rcx\n\tmov %0, %%rbp\n\tmov (%%rbp), %%rax\n\tmov %%rcx, %%rbp"
-		     : : "r"(0x1234567812345678UL) : "rax", "rcx", "memory");
-}
-
 FAULT double_fault(void)
 {
 	asm volatile("mov %0, %%rsp\n\tpush %%rax" : : "r"(0x1234567812345678UL) : "memory");
@@ -126,7 +120,6 @@ const struct fault exceptions[] = {
 	{ "divide", divide },
 	{ "invalid-opcode", invalid_opcode },
 	{ "breakpoint", breakpoint },
-	{ "stack-segment", stack_segment },
 	{ "double-fault", double_fault },
 	{ "recurse", recurse },
 	{ "stack-end", stack_end },

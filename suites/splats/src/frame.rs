@@ -158,11 +158,16 @@ const GENERIC_PREFIXES: &[&str] = &[
     "free_debug_processing",
     "alloc_debug_",
     "free_to_partial_list",
+    "list_slab_objects",
+    "qlist_free_all",
     "__alloc_pages",
     "__alloc_frozen_pages",
     "alloc_pages",
     "__kmalloc",
     "kmalloc_",
+    "__kmem_cache_",
+    "kmem_cache_",
+    "kasan_quarantine_",
     "__vmalloc_",
     "vmalloc",
     "vzalloc",
@@ -188,6 +193,10 @@ const GENERIC_PREFIXES: &[&str] = &[
 
 /// Functions of the same kind, by their whole names.
 const GENERIC: &[&str] = &[
+    "kfree",
+    "kvfree",
+    "kfree_sensitive",
+    "vfree",
     "panic",
     "vpanic",
     "die",

@@ -71,3 +71,42 @@ fn an_object_on_the_stack_is_named_before_the_warning() {
         &report,
     );
 }
+
+#[test]
+fn who_frees_for_others_is_not_to_blame() {
+    let kasan = |named: &str, helpers: &[&str]| {
+        let mut all = vec![
+            "dump_stack_lvl",
+            "print_report",
+            "kasan_report_invalid_free",
+        ];
+        all.extend(helpers);
+        ruled(
+            66,
+            &format!(
+                "BUG: KASAN: double-free in {named}+0x8e/0x90\n\n{}\n",
+                stack(&all, "culprit")
+            ),
+        )
+    };
+    for (named, helpers) in [
+        (
+            "__kmem_cache_free",
+            &["__kasan_slab_free", "__kmem_cache_free"][..],
+        ),
+        ("kfree", &["kfree"]),
+        ("culprit", &[]),
+    ] {
+        whole(
+            Class::Kasan,
+            "KASAN: double-free in culprit",
+            &kasan(named, helpers),
+        );
+    }
+    // Nobody else is known.
+    let alone = ruled(
+        66,
+        "BUG: KASAN: double-free in kfree+0x8e/0x90\n\nCall Trace:\n kfree+0x8e/0x90\n",
+    );
+    whole(Class::Kasan, "KASAN: double-free in kfree", &alone);
+}
