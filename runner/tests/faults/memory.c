@@ -226,9 +226,19 @@ FAULT object_over(void)
 	memcpy(&data, from, sixty_four);
 }
 
-FAULT copy_out(void)
+/* Of an object whose size the compiler knows, and of one that only the allocator knows. */
+FAULT copy_out_known(void)
 {
 	char *data = kmalloc(64, GFP_KERNEL);
+
+	if (copy_to_user((void __user *)current->mm->start_stack, data, sixty_four + 128))
+		pr_info("it was not copied\n");
+	kfree(data);
+}
+
+FAULT copy_out(void)
+{
+	char *data = hidden(kmalloc(64, GFP_KERNEL));
 
 	if (copy_to_user((void __user *)current->mm->start_stack, data, sixty_four + 128))
 		pr_info("it was not copied\n");
@@ -283,6 +293,7 @@ const struct fault memory_faults[] = {
 	{ "field-over", field_over },
 	{ "object-over", object_over },
 	{ "copy-out", copy_out },
+	{ "copy-known", copy_out_known },
 #ifdef CONFIG_UBSAN
 	{ "shift-far", shift_far },
 	{ "index-out", index_out },

@@ -110,3 +110,36 @@ fn who_frees_for_others_is_not_to_blame() {
     );
     whole(Class::Kasan, "KASAN: double-free in kfree", &alone);
 }
+
+#[test]
+fn a_copy_beyond_an_object_of_known_size_is_a_usercopy() {
+    let report = warn(
+        "Buffer overflow detected (64 < 192)!\n",
+        "mm/maccess.c:228",
+        "__copy_overflow",
+        "culprit",
+    );
+    whole(
+        Class::Usercopy,
+        "Buffer overflow detected in culprit",
+        &report,
+    );
+}
+
+#[test]
+fn who_frees_a_bad_page_is_to_blame() {
+    let report = format!(
+        "BUG: Bad page state in process cat  pfn:1234\npage:0000000012345678 refcount:0 mapcount:0 mapping:0000000000004711 index:0x0 pfn:0x1234\n\
+         flags: 0x4000000000000000(zone=1)\npage dumped because: non-NULL mapping\nModules linked in:\n{}",
+        stack(
+            &[
+                "dump_stack_lvl",
+                "bad_page.cold",
+                "free_pcp_prepare",
+                "free_unref_page"
+            ],
+            "culprit"
+        )
+    );
+    whole(Class::BadPage, "BUG: Bad page state in culprit", &report);
+}
