@@ -3,21 +3,33 @@
 //!     compare kselftest EXPLAINED DIR...     each with reference.log (of run_kselftest.sh), parsed.json (of `runner parse`), run/results.json
 //!     compare kunit EXPLAINED DIR            with reference.json (of kunit.py), parsed.json (of the same log), run/results.json
 //!
-//! EXPLAINED lists the differences that are meant, one a line: `TEST REFERENCE OURS REASON`; TEST is a glob. Prints what differs and
-//! sums. Exit status 1 where a difference is not on that list.
+//! EXPLAINED lists the differences that are meant, one a line: `TEST REFERENCE OURS REASON`; TEST is a glob. DIR/again-* have the same
+//! files of tests that differed and ran again both ways: a difference is one of chance where the two agree on an outcome in any of
+//! the turns. Prints what differs and sums, and leaves the tests that have to be explained in DIR/differ. Exit status 1 where there
+//! are any.
 
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     error::Error,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 use suites::Pattern;
 
 /// Outcomes of tests and, below `TEST / `, of the results inside of them.
 type Outcomes = BTreeMap<String, String>;
+
+/// What one runner says of the tests, and of the results inside of them.
+#[derive(Default)]
+struct Said {
+    tests: Outcomes,
+    inside: Outcomes,
+}
+
+/// What a result inside is called here.
+type Naming = fn(&str) -> String;
 
 /// What no runner has said of a test.
 const NOTHING: &str = "-";
@@ -30,18 +42,32 @@ struct Explained {
     reason: String,
 }
 
-/// What one runner says of one kind of things, and another of the same.
-struct Side<'a> {
-    name: &'a str,
-    outcomes: &'a Outcomes,
-}
-
-/// How many are the same, differ and are explained, differ.
+/// How many are the same, differ by chance, differ and are explained, differ.
 #[derive(Default)]
 struct Sum {
     same: usize,
+    chance: usize,
     explained: usize,
     differ: usize,
+}
+
+/// One way to run tests beside another.
+struct Comparison {
+    what: &'static str,
+    reference: &'static str,
+    ours: &'static str,
+    sum: Sum,
+}
+
+impl Comparison {
+    fn new(what: &'static str, reference: &'static str, ours: &'static str) -> Self {
+        Self {
+            what,
+            reference,
+            ours,
+            sum: Sum::default(),
+        }
+    }
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -50,84 +76,111 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         return Err("usage: compare kselftest|kunit EXPLAINED DIR...".into());
     };
     let explained = explained(&list)?;
-    let mut tests = Sum::default();
-    let mut inside = Sum::default();
-    let mut parsed_tests = Sum::default();
+    let is_kunit = kind == "kunit";
+    let name = match is_kunit {
+        true => "kunit.py",
+        false => "run_kselftest.sh",
+    };
+    let mut sums = [
+        Comparison::new("tests, by their own runner and by ours", name, "runner"),
+        Comparison::new("the same, its log read by runner parse", name, "parse"),
+        Comparison::new("results inside, in that log and of ours", "parse", "runner"),
+    ];
     for dir in arguments {
         let dir = Path::new(&dir);
-        let read = |name: &str| {
-            fs::read(dir.join(name))
-                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-                .map_err(|e| format!("{}: {e}", dir.join(name).display()))
-        };
-        let (ours, ours_inside) = of_run(&serde_json::from_str(&read("run/results.json")?)?);
-        let (parsed, parsed_inside) = of_parse(&serde_json::from_str(&read("parsed.json")?)?);
-        if kind == "kunit" {
-            // The cases are all that kunit.py counts, and all that a suite's test has inside.
-            let mut reference = Outcomes::new();
-            of_kunit(
-                &serde_json::from_str(&read("reference.json")?)?,
-                "",
-                &mut reference,
-            );
-            let reference = Side {
-                name: "kunit.py",
-                outcomes: &reference,
-            };
-            let parsed = Side {
-                name: "parse",
-                outcomes: &flat(&parsed, &parsed_inside),
-            };
-            let ours = Side {
-                name: "runner",
-                outcomes: &flat(&ours, &ours_inside),
-            };
-            compare(&reference, &parsed, &explained, &mut parsed_tests);
-            compare(&reference, &ours, &explained, &mut tests);
-        } else {
-            let reference = of_wrapper(&read("reference.log")?);
-            let reference = Side {
-                name: "run_kselftest.sh",
-                outcomes: &reference,
-            };
-            let side = Side {
-                name: "parse",
-                outcomes: &parsed,
-            };
-            compare(&reference, &side, &explained, &mut parsed_tests);
-            let side = Side {
-                name: "runner",
-                outcomes: &ours,
-            };
-            compare(&reference, &side, &explained, &mut tests);
-            let reference = Side {
-                name: "parse",
-                outcomes: &parsed_inside,
-            };
-            let side = Side {
-                name: "runner",
-                outcomes: &ours_inside,
-            };
-            compare(&reference, &side, &explained, &mut inside);
+        let turns = turns(dir)?;
+        let turns = turns
+            .iter()
+            .map(|dir| turn(dir, is_kunit))
+            .collect::<Result<Vec<_>, _>>()?;
+        let [run, parsed, inside] = &mut sums;
+        let pick = |of: usize| -> Vec<_> { turns.iter().map(|turn| &turn[of]).collect() };
+        let [reference, in_parse, ours] = [0, 1, 2].map(pick);
+        let mut differ = run.add(&tests(&reference), &tests(&ours), &explained);
+        parsed.add(&tests(&reference), &tests(&in_parse), &explained);
+        if !is_kunit {
+            differ.extend(inside.add(&results(&in_parse), &results(&ours), &explained));
         }
+        let test = |name: &String| name.split(" / ").next().unwrap_or_default().to_owned();
+        let differ: BTreeSet<String> = differ.iter().map(test).collect();
+        let lines: String = differ.iter().map(|test| format!("{test}\n")).collect();
+        fs::write(dir.join("differ"), lines)?;
     }
-    say("tests, by their own runner and by runner", &tests);
-    say("the same, by runner parse of its log", &parsed_tests);
-    if kind != "kunit" {
-        say("results inside, parsed and of runner", &inside);
+    let mut differ = 0;
+    for Comparison { what, sum, .. } in &sums {
+        let all = sum.same + sum.chance + sum.explained + sum.differ;
+        if all > 0 {
+            println!(
+                "{what:40} {all:5}: {} the same, {} by chance, {} explained, {} differ",
+                sum.same, sum.chance, sum.explained, sum.differ
+            );
+        }
+        differ += sum.differ;
     }
-    let differ = tests.differ + parsed_tests.differ + inside.differ;
     Ok(ExitCode::from(u8::from(differ > 0)))
 }
 
-fn say(what: &str, sum: &Sum) {
-    let Sum {
-        same,
-        explained,
-        differ,
-    } = sum;
-    let all = same + explained + differ;
-    println!("{what:42} {all:6}: {same} the same, {explained} explained, {differ} differ");
+/// The directories of a comparison's turns, the one of the whole first.
+fn turns(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut again = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("again-") {
+            again.push(entry.path());
+        }
+    }
+    again.sort();
+    again.insert(0, dir.into());
+    Ok(again)
+}
+
+/// What the reference, `runner parse` of its log, and `runner test` say in one turn.
+fn turn(dir: &Path, is_kunit: bool) -> Result<[Said; 3], Box<dyn Error>> {
+    let read = |name: &str| {
+        fs::read(dir.join(name))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .map_err(|e| format!("{}: {e}", dir.join(name).display()))
+    };
+    let naming: Naming = match is_kunit {
+        true => str::to_owned,
+        false => without_numbers,
+    };
+    let parsed = of_parse(&serde_json::from_str(&read("parsed.json")?)?, naming);
+    let ours = of_run(&serde_json::from_str(&read("run/results.json")?)?, naming);
+    let mut reference = Said::default();
+    if is_kunit {
+        // The cases are all that kunit.py counts, and all that a suite's test has inside.
+        let document = serde_json::from_str(&read("reference.json")?)?;
+        of_kunit(&document, "", &mut reference.tests);
+        return Ok([reference, flat(&parsed), flat(&ours)]);
+    }
+    reference.tests = of_wrapper(&read("reference.log")?);
+    Ok([reference, parsed, ours])
+}
+
+/// The outcomes of each test in the turns it ran in.
+fn tests(turns: &[&Said]) -> BTreeMap<String, Vec<String>> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, outcome) in turns.iter().flat_map(|turn| &turn.tests) {
+        all.entry(name.clone()).or_default().push(outcome.clone());
+    }
+    all
+}
+
+/// The outcomes of each result inside, with [`NOTHING`] for the turns of its test in which it did not come.
+fn results(turns: &[&Said]) -> BTreeMap<String, Vec<String>> {
+    let names: BTreeSet<&String> = turns.iter().flat_map(|turn| turn.inside.keys()).collect();
+    let of = |name: &String| {
+        let test = name.split(" / ").next().unwrap_or_default();
+        let ran = turns.iter().filter(|turn| turn.tests.contains_key(test));
+        let outcome = |turn: &&Said| turn.inside.get(name).cloned();
+        ran.map(|turn| outcome(turn).unwrap_or(NOTHING.into()))
+            .collect()
+    };
+    names
+        .into_iter()
+        .map(|name| (name.clone(), of(name)))
+        .collect()
 }
 
 fn explained(file: &str) -> Result<Vec<Explained>, Box<dyn Error>> {
@@ -154,35 +207,45 @@ fn explained(file: &str) -> Result<Vec<Explained>, Box<dyn Error>> {
         .collect()
 }
 
-fn compare(reference: &Side<'_>, ours: &Side<'_>, explained: &[Explained], sum: &mut Sum) {
-    let names: BTreeSet<&String> = reference
-        .outcomes
-        .keys()
-        .chain(ours.outcomes.keys())
-        .collect();
-    for name in names {
-        let word = |side: &Side<'_>| {
-            side.outcomes
-                .get(name)
-                .map_or(NOTHING.to_owned(), Clone::clone)
-        };
-        let (theirs, our) = (word(reference), word(ours));
-        if theirs == our {
-            sum.same += 1;
-            continue;
+impl Comparison {
+    /// Adds what both say; returns the names of what has to be explained.
+    fn add(
+        &mut self,
+        reference: &BTreeMap<String, Vec<String>>,
+        ours: &BTreeMap<String, Vec<String>>,
+        explained: &[Explained],
+    ) -> Vec<String> {
+        let nothing = vec![NOTHING.to_owned()];
+        let names: BTreeSet<&String> = reference.keys().chain(ours.keys()).collect();
+        let mut differ = Vec::new();
+        for name in names {
+            let theirs = reference.get(name).unwrap_or(&nothing);
+            let our = ours.get(name).unwrap_or(&nothing);
+            if theirs[0] == our[0] {
+                self.sum.same += 1;
+                continue;
+            }
+            let fits = |entry: &&Explained| {
+                entry.test.matches(name) && entry.reference == theirs[0] && entry.ours == our[0]
+            };
+            let why = if let Some(entry) = explained.iter().find(fits) {
+                self.sum.explained += 1;
+                &entry.reason
+            } else if theirs.iter().any(|outcome| our.contains(outcome)) {
+                self.sum.chance += 1;
+                "by chance: the same when it ran again"
+            } else {
+                self.sum.differ += 1;
+                differ.push(name.clone());
+                "NOT EXPLAINED"
+            };
+            let (theirs, our) = (theirs.join(" "), our.join(" "));
+            println!(
+                "{name}\n    {} {theirs}, {} {our}: {why}",
+                self.reference, self.ours
+            );
         }
-        let reason = explained.iter().find(|entry| {
-            entry.test.matches(name) && entry.reference == theirs && entry.ours == our
-        });
-        match reason {
-            Some(_) => sum.explained += 1,
-            None => sum.differ += 1,
-        }
-        let reason = reason.map_or("NOT EXPLAINED", |entry| &entry.reason);
-        println!(
-            "{name}\n    {} {theirs}, {} {our}: {reason}",
-            reference.name, ours.name
-        );
+        differ
     }
 }
 
@@ -218,8 +281,22 @@ fn name(title: &str) -> Option<String> {
     Some(format!("kselftest:{collection}:{test}"))
 }
 
+/// The name of a result inside, with all numbers as one: of descriptors, of which the reference's shell leaves some open, of
+/// processes, of addresses, of times.
+fn without_numbers(path: &str) -> String {
+    let mut name = String::new();
+    for c in path.chars() {
+        match c.is_ascii_digit() {
+            true if name.ends_with('N') => {}
+            true => name.push('N'),
+            false => name.push(c),
+        }
+    }
+    name
+}
+
 /// Tests and results inside, of `runner test`.
-fn of_run(results: &Value) -> (Outcomes, Outcomes) {
+fn of_run(results: &Value, naming: Naming) -> Said {
     let mut tests = Outcomes::new();
     let mut inside = Outcomes::new();
     for result in list(&results["results"]) {
@@ -232,19 +309,16 @@ fn of_run(results: &Value) -> (Outcomes, Outcomes) {
                 .iter()
                 .filter_map(Value::as_str)
                 .collect();
-            add(
-                &mut inside,
-                format!("{id} / {}", path.join(" / ")),
-                &subtest["outcome"],
-            );
+            let path = naming(&path.join(" / "));
+            add(&mut inside, format!("{id} / {path}"), &subtest["outcome"]);
         }
         add(&mut tests, id, &result["outcome"]);
     }
-    (tests, inside)
+    Said { tests, inside }
 }
 
 /// Tests and results inside, of `runner parse`.
-fn of_parse(document: &Value) -> (Outcomes, Outcomes) {
+fn of_parse(document: &Value, naming: Naming) -> Said {
     let mut tests = Outcomes::new();
     let mut inside = Outcomes::new();
     let mut left = 0;
@@ -252,13 +326,15 @@ fn of_parse(document: &Value) -> (Outcomes, Outcomes) {
         let id = test["id"].as_str().unwrap_or_default().to_owned();
         if left > 0 {
             left -= 1;
+            let (test_id, path) = id.split_once(" / ").unwrap_or((&id, ""));
+            let id = format!("{test_id} / {}", naming(path));
             add(&mut inside, id, &test["outcome"]);
         } else {
             left = test["subtests"].as_u64().unwrap_or(0);
             add(&mut tests, id, &test["outcome"]);
         }
     }
-    (tests, inside)
+    Said { tests, inside }
 }
 
 /// Cases as `kunit.py parse --json` has them, below the groups that are suites and parameterised cases.
@@ -286,25 +362,22 @@ fn of_kunit(group: &Value, path: &str, outcomes: &mut Outcomes) {
 }
 
 /// The leaves of both, named as [`of_kunit`] names them.
-fn flat(tests: &Outcomes, inside: &Outcomes) -> Outcomes {
-    let mut leaves = Outcomes::new();
-    for (id, outcome) in tests.iter().chain(inside) {
-        let (test, rest) = id
-            .split_once(" / ")
-            .map_or((id.as_str(), None), |(a, b)| (a, Some(b)));
-        let is_parent = rest.is_none()
-            && inside
-                .keys()
-                .any(|inner| inner.starts_with(&format!("{id} / ")));
-        if is_parent {
+fn flat(said: &Said) -> Said {
+    let parents: BTreeSet<&str> = said
+        .inside
+        .keys()
+        .filter_map(|id| id.split(" / ").next())
+        .collect();
+    let mut leaves = Said::default();
+    for (id, outcome) in said.tests.iter().chain(&said.inside) {
+        if parents.contains(id.as_str()) {
             continue;
         }
-        let test = test
+        let name = id
             .strip_prefix("kunit:")
-            .unwrap_or(test)
+            .unwrap_or(id)
             .replacen(':', " / ", 1);
-        let name = rest.map_or(test.clone(), |rest| format!("{test} / {rest}"));
-        leaves.insert(name, outcome.clone());
+        leaves.tests.insert(name, outcome.clone());
     }
     leaves
 }
