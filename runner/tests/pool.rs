@@ -82,7 +82,7 @@ const WAYS: [(&str, &str); 6] = [
 fn of_hundreds_of_tests_none_is_lost_to_the_crashes_among_them() {
     const TESTS: usize = 300;
     // Crashes come alone, twice in a row, first and last.
-    let crashes = |n: usize| n % 60 == 0 || n == 61 || n == TESTS - 1;
+    let crashes = |n: usize| n.is_multiple_of(60) || n == 61 || n == TESTS - 1;
     let Some(mut run) = small() else { return };
     run = run.args(["--jobs", "2"]);
     for n in 0..TESTS {
