@@ -3,7 +3,7 @@
 CARGO ?= cargo
 RUNNER = target/release/runner
 
-.PHONY: setup demo check bench bench-logs stress faults install
+.PHONY: setup demo check bench bench-logs compare stress faults install
 
 ## Install what is missing (Debian and Ubuntu) and fetch the kernel and sources that the demo and the tests boot.
 setup:
@@ -20,6 +20,10 @@ check: setup
 ## Measure start-up beside a bare QEMU boot of the same kernel; prints ratios.
 bench: setup
 	@scripts/bench
+
+## Selftests and KUnit by their own runners and by ours, test by test: make compare KERNEL=bzImage KSELFTEST=installed-tree
+compare: setup
+	@scripts/compare kselftest $(KSELFTEST); status=$$?; scripts/compare kunit && exit $$status
 
 ## Boot N machines of our own monitor in a row, 100 unless said otherwise: make stress N=1000
 stress: setup
