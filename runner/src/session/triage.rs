@@ -208,6 +208,16 @@ fn ended_test(evidence: &Evidence<'_>, ended: &TestEnded) -> Verdict {
         ExitStatus::Exited(status) if evidence.format == OutputFormat::Ltp => {
             exited_as_ltp(evidence.ktap, *status)
         }
+        ExitStatus::Exited(status)
+            if is_of_check(evidence.format) && says_nothing(evidence.ktap) =>
+        {
+            let problem = evidence.ktap.problems.first();
+            let problem = problem.map_or("", String::as_str);
+            Verdict::new(
+                Outcome::HarnessError,
+                format!("its check gave no verdict (exit status {status}): {problem}"),
+            )
+        }
         ExitStatus::Exited(status) => exited(evidence.ktap, *status),
     };
     by_kernel_log(evidence, ended, verdict)
@@ -299,6 +309,15 @@ fn by_kernel_log(evidence: &Evidence<'_>, ended: &TestEnded, verdict: Verdict) -
         ),
         None => verdict,
     }
+}
+
+/// Whether a test is a run of a suite's `check`, which prints a verdict for whatever it runs, whether that is good or not.
+fn is_of_check(format: OutputFormat) -> bool {
+    matches!(format, OutputFormat::Xfstests | OutputFormat::Blktests)
+}
+
+fn says_nothing(output: &Document) -> bool {
+    output.results.is_empty() && output.overflow.is_empty()
 }
 
 /// [`exited`] for a program whose exit status is LTP's mask.

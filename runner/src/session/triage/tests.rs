@@ -86,26 +86,52 @@ fn a_contradiction_is_a_failure_and_says_so() {
     assert!(message.contains("contradicts"), "{message}");
 }
 
+/// The verdict on a program that ended with an exit status and printed a text of some format.
+fn judged_as(format: OutputFormat, status: i32, text: &str) -> (Outcome, String) {
+    let mut reader = OutputReader::new(format);
+    reader.push(text.as_bytes());
+    let ended = ended(ExitStatus::Exited(status));
+    let verdict = judge(&Evidence {
+        end: TestEnd::Ended(&ended),
+        ktap: &reader.finish(),
+        format,
+        findings: &Findings::default(),
+        limit: None,
+        log_end: Some(9),
+        policy: &SplatPolicy::default(),
+        allowed: &[],
+        last_words: "",
+        seen: &Seen::default(),
+    });
+    (verdict.outcome, verdict.message.unwrap_or_default())
+}
+
+#[test]
+fn a_check_that_gives_no_verdict_is_nobodys_pass_or_fail() {
+    for format in [OutputFormat::Xfstests, OutputFormat::Blktests] {
+        for (status, text, words) in [
+            (0, "", "it printed nothing"),
+            (1, "x is not a block device\n", "x is not a block device"),
+        ] {
+            let (outcome, message) = judged_as(format, status, text);
+            assert_eq!(outcome, Outcome::HarnessError, "{message}");
+            assert!(message.contains(words), "{message}");
+        }
+    }
+    let none = judged_as(
+        OutputFormat::Blktests,
+        0,
+        "srp/***   [not run]\n    no rdma\n",
+    );
+    assert_eq!(none, (Outcome::Skip, "no rdma".into()));
+    let line = "generic/001       [not run] needs a device\n";
+    let none = judged_as(OutputFormat::Xfstests, 0, line);
+    assert_eq!(none, (Outcome::Skip, "needs a device".into()));
+}
+
 #[test]
 fn ltps_exit_status_is_a_mask_and_its_output_has_the_details() {
-    let judged = |status, text: &str| {
-        let mut reader = OutputReader::new(OutputFormat::Ltp);
-        reader.push(text.as_bytes());
-        let ended = ended(ExitStatus::Exited(status));
-        let verdict = judge(&Evidence {
-            end: TestEnd::Ended(&ended),
-            ktap: &reader.finish(),
-            format: OutputFormat::Ltp,
-            findings: &Findings::default(),
-            limit: None,
-            log_end: Some(9),
-            policy: &SplatPolicy::default(),
-            allowed: &[],
-            last_words: "",
-            seen: &Seen::default(),
-        });
-        (verdict.outcome, verdict.message.unwrap_or_default())
-    };
+    let judged = |status, text: &str| judged_as(OutputFormat::Ltp, status, text);
     assert_eq!(judged(0, "a.c:1: TPASS: x\n").0, Outcome::Pass);
     let (outcome, message) = judged(32, "a.c:1: TCONF: no device\n");
     assert_eq!((outcome, message.as_str()), (Outcome::Skip, "no device"));
