@@ -2,6 +2,8 @@
 
 mod json_lines;
 mod last_words;
+mod perf;
 mod reader;
+mod stress_ng;
 
 pub use reader::OutputReader;

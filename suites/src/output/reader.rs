@@ -1,6 +1,6 @@
 //! The way into a test's output.
 
-use super::{json_lines::JsonLines, last_words::LastWords};
+use super::{json_lines::JsonLines, last_words::LastWords, perf::Perf, stress_ng::StressNg};
 use crate::{
     OutputFormat, blktests,
     ktap::{Document, MAX_RESULTS, Parser},
@@ -27,6 +27,8 @@ enum ByLine {
     Xfstests(xfstests::Check, LastWords),
     Blktests(blktests::Check, LastWords),
     JsonLines(JsonLines),
+    Perf(Perf, LastWords),
+    StressNg(StressNg),
 }
 
 impl OutputReader {
@@ -46,6 +48,8 @@ impl OutputReader {
                 ByLine::Blktests(blktests::Check::default(), LastWords::default())
             }
             OutputFormat::JsonLines => ByLine::JsonLines(JsonLines::default()),
+            OutputFormat::Perf => ByLine::Perf(Perf::default(), LastWords::default()),
+            OutputFormat::StressNg => ByLine::StressNg(StressNg::default()),
         };
         let lines = match format {
             OutputFormat::JsonLines => Lines::long(MAX_ROW),
@@ -94,6 +98,11 @@ impl ByLine {
                 last.line(line);
             }
             Self::JsonLines(lines) => lines.line(line),
+            Self::Perf(perf, last) => {
+                perf.line(line);
+                last.line(line);
+            }
+            Self::StressNg(reader) => reader.line(line),
         }
     }
 
@@ -104,6 +113,8 @@ impl ByLine {
             Self::Xfstests(check, last) => last.explain(check.finish()),
             Self::Blktests(check, last) => last.explain(check.finish()),
             Self::JsonLines(lines) => lines.finish(),
+            Self::Perf(perf, last) => last.explain(perf.finish()),
+            Self::StressNg(reader) => reader.finish(),
         }
     }
 }
@@ -114,7 +125,11 @@ mod tests {
 
     #[test]
     fn a_check_without_any_verdict_has_a_problem_and_its_last_words() {
-        for format in [OutputFormat::Xfstests, OutputFormat::Blktests] {
+        for format in [
+            OutputFormat::Xfstests,
+            OutputFormat::Blktests,
+            OutputFormat::Perf,
+        ] {
             let read = |text: &str| {
                 let mut reader = OutputReader::new(format);
                 reader.push(text.as_bytes());
@@ -131,7 +146,9 @@ mod tests {
                 assert!(document.is_ktap && document.results.is_empty());
                 assert_eq!(document.problems, [problem]);
             }
-            let document = read("loop/001 (x) 1s ... [not run] y\nloop/001 (x)  [not run]\nlast\n");
+            let document = read(
+                "loop/001 (x) 1s ... [not run] y\nloop/001 (x)  [not run]\n 1: x : Ok\nlast\n",
+            );
             assert!(!document.results.is_empty() && document.problems.is_empty());
         }
     }

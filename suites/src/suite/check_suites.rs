@@ -21,6 +21,8 @@ struct Kind {
     way_out: &'static str,
     /// A program of the tree without which `check` does nothing, and which `make` builds.
     built: Option<&'static str>,
+    /// What a shell has to do before `check`.
+    before: &'static str,
     /// Says of a file of the tree, from its text, why the test cannot be run without a device.
     wants_device: fn(&str) -> Option<&'static str>,
     /// Files of the tree in which the user may name devices.
@@ -35,6 +37,7 @@ const OF_XFSTESTS: Kind = Kind {
     way_out: "name a built tree with --xfstests DIR; it is built from \
         https://git.kernel.org/pub/scm/fs/xfs/xfstests-dev.git by: make",
     built: Some("ltp/fsstress"),
+    before: "",
     wants_device: |_| {
         Some(
             "it needs a file system to test (TEST_DEV), and machines have no scratch devices yet: name one of the guest's in \
@@ -51,6 +54,7 @@ const OF_BLKTESTS: Kind = Kind {
     way_out: "name a built tree with --blktests DIR; it is built from https://github.com/linux-blktests/blktests by: make",
     // Its `check` says itself which of its programs a test lacks.
     built: None,
+    before: MODULES_FIRST,
     wants_device: |text| {
         let defines = |name: &str| {
             text.lines().any(|line| {
@@ -134,12 +138,18 @@ fn find(
     })
 }
 
-/// What `check` cannot do it says on standard error.
+/// Runs a test. What `check` cannot do it says on standard error.
 const CHECK: &str = "exec ./check \"$1\" 2>&1";
+
+/// Loads what nobody asks for by itself in a machine without udev and systemd: the drivers of the disks that blktests makes with
+/// `scsi_debug`, and configfs, by which it makes others. What is not there, or built in, is none of our business.
+const MODULES_FIRST: &str = "for module in sd_mod sr_mod configfs; do modprobe -q $module; done 2>/dev/null\n\
+    grep -q ' /sys/kernel/config ' /proc/mounts || mount -t configfs configfs /sys/kernel/config 2>/dev/null\n";
 
 fn test_of(kind: &Kind, dir: &Path, group: &str, case: &str) -> Test {
     let name = format!("{group}/{case}");
-    let words = ["/bin/sh", "-c", CHECK, "sh", &name].map(OsString::from);
+    let script = format!("{}{CHECK}", kind.before);
+    let words = ["/bin/sh", "-c", &script, "sh", &name].map(OsString::from);
     Test {
         cwd: Some(PathBuf::from(dir)),
         timeout: Some(TIMEOUT),
@@ -171,11 +181,13 @@ fn is_program(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    const NO_GUEST: Guest<'static> = Guest {
-        root: Path::new("/"),
-        install_dir: None,
-        env: &[],
-    };
+    fn no_guest() -> Guest<'static> {
+        Guest {
+            root: Path::new("/"),
+            install_dir: None,
+            env: &[],
+        }
+    }
 
     fn tree() -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -221,13 +233,13 @@ mod tests {
         ];
         let with_env = Guest {
             env: &env,
-            ..NO_GUEST
+            ..no_guest()
         };
         let blktests = |guest: &Guest<'_>| listed(&super::blktests(&places, guest).expect("tests"));
         let xfstests = |guest: &Guest<'_>| listed(&super::xfstests(&places, guest).expect("tests"));
         let of = |name: &str, skip| (name.to_owned(), skip);
         assert_eq!(
-            blktests(&NO_GUEST),
+            blktests(&no_guest()),
             [
                 of("blktests:block:001", false),
                 of("blktests:block:002", true),
@@ -236,18 +248,19 @@ mod tests {
                 of("blktests:loop:001", false)
             ]
         );
-        let found = super::blktests(&places, &NO_GUEST).expect("tests");
-        let words = ["/bin/sh", "-c", CHECK, "sh", "loop/001"];
+        let found = super::blktests(&places, &no_guest()).expect("tests");
+        let script = format!("{MODULES_FIRST}{CHECK}");
+        let words = ["/bin/sh", "-c", &script, "sh", "loop/001"];
         let words = words.map(OsString::from).to_vec();
         assert_eq!(found.tests[4].program, Program::Exec(words));
-        assert!(xfstests(&NO_GUEST).iter().all(|t| t.1));
+        assert!(xfstests(&no_guest()).iter().all(|t| t.1));
         assert!(!blktests(&with_env).iter().any(|t| t.1));
         assert!(!xfstests(&with_env).iter().any(|t| t.1));
         fs::write(dir.path().join("config"), "TEST_DEVS=(/dev/vdb)\n").expect("a file");
         let local = dir.path().join("local.config");
         fs::write(local, "export TEST_DEV=/dev/vdb\n").expect("a file");
-        assert!(!blktests(&NO_GUEST).iter().any(|t| t.1));
-        assert!(!xfstests(&NO_GUEST).iter().any(|t| t.1));
+        assert!(!blktests(&no_guest()).iter().any(|t| t.1));
+        assert!(!xfstests(&no_guest()).iter().any(|t| t.1));
     }
 
     #[test]
@@ -258,7 +271,7 @@ mod tests {
             xfstests: Some(dir.path()),
             ..Places::default()
         };
-        let error = xfstests(&places, &NO_GUEST)
+        let error = xfstests(&places, &no_guest())
             .expect_err("not built")
             .to_string();
         for part in ["ltp/fsstress", "run make in"] {
@@ -276,8 +289,8 @@ mod tests {
                 ..Places::default()
             };
             for (found, option) in [
-                (xfstests(&places, &NO_GUEST), "--xfstests DIR"),
-                (blktests(&places, &NO_GUEST), "--blktests DIR"),
+                (xfstests(&places, &no_guest()), "--xfstests DIR"),
+                (blktests(&places, &no_guest()), "--blktests DIR"),
             ] {
                 let error = found.expect_err("no tree").to_string();
                 assert!(error.contains(option), "{error}");

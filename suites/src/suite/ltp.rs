@@ -202,11 +202,13 @@ mod tests {
     use super::*;
     use std::fs;
 
-    const ROOT: Guest<'static> = Guest {
-        root: Path::new("/"),
-        install_dir: None,
-        env: &[],
-    };
+    fn at_root() -> Guest<'static> {
+        Guest {
+            root: Path::new("/"),
+            install_dir: None,
+            env: &[],
+        }
+    }
 
     fn tree() -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -241,7 +243,7 @@ mod tests {
     #[test]
     fn a_scenarios_lines_are_commands_for_a_shell() {
         let dir = tree();
-        let found = find(&places(dir.path()), &ROOT).expect("tests");
+        let found = find(&places(dir.path()), &at_root()).expect("tests");
         let ids: Vec<String> = found.tests.iter().map(|t| t.id.to_string()).collect();
         let names = [
             "accept01", "gf01", "mkfs01", "rw01", "rw01 #2", "new01", "odd01",
@@ -263,16 +265,23 @@ mod tests {
             let needs = found.tests.into_iter().map(|t| t.needs);
             needs.collect::<Vec<_>>()
         };
-        let wanted = needs(&ROOT);
+        let wanted = needs(&at_root());
         assert_eq!(wanted[2], [Need::Config("BLK_DEV_LOOP".into())]);
         assert_eq!(wanted.iter().flatten().count(), 1);
         let env = [(DEVICE.into(), "/dev/vdb".into())];
-        assert_eq!(needs(&Guest { env: &env, ..ROOT }).concat(), []);
+        assert_eq!(
+            needs(&Guest {
+                env: &env,
+                ..at_root()
+            })
+            .concat(),
+            []
+        );
         let places = Places {
             kconfig: Some(Path::new("/src/.config")),
             ..places(dir.path())
         };
-        let found = find(&places, &ROOT).expect("tests");
+        let found = find(&places, &at_root()).expect("tests");
         let kconfig = ("KCONFIG_PATH".into(), "/src/.config".into());
         assert!(found.tests.iter().all(|t| t.env.contains(&kconfig)));
     }
@@ -280,7 +289,7 @@ mod tests {
     #[test]
     fn a_program_that_was_not_built_is_not_the_kernels_fault() {
         let dir = tree();
-        let found = find(&places(dir.path()), &ROOT).expect("tests");
+        let found = find(&places(dir.path()), &at_root()).expect("tests");
         let unavailable = found
             .tests
             .iter()
@@ -298,7 +307,7 @@ mod tests {
     fn a_source_tree_is_told_from_none() {
         let dir = tree();
         fs::remove_dir_all(dir.path().join(BIN)).expect("removed");
-        let error = find(&places(dir.path()), &ROOT)
+        let error = find(&places(dir.path()), &at_root())
             .expect_err("a source tree")
             .to_string();
         for part in [BIN, "make install", "--ltp DIR"] {
@@ -309,7 +318,7 @@ mod tests {
     #[test]
     fn without_a_tree_the_option_is_named() {
         let places = places(Path::new("/no/such/tree"));
-        let error = find(&places, &ROOT).expect_err("no tree").to_string();
+        let error = find(&places, &at_root()).expect_err("no tree").to_string();
         for part in ["/no/such/tree", "--ltp DIR", "https://"] {
             assert!(error.contains(part), "{error}");
         }
