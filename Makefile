@@ -3,7 +3,7 @@
 CARGO ?= cargo
 RUNNER = target/release/runner
 
-.PHONY: setup demo check bench stress install
+.PHONY: setup demo check bench stress compare install
 
 ## Install what is missing (Debian and Ubuntu) and fetch the kernel and sources that the demo and the tests boot.
 setup:
@@ -24,6 +24,10 @@ bench: setup
 ## Boot N machines of our own monitor in a row, 100 unless said otherwise: make stress N=1000
 stress: setup
 	@scripts/stress $(N)
+
+## A suite's tests beside its own runner: make compare KERNEL=bzImage SUITE=ltp TREE=/opt/ltp TESTS=math
+compare:
+	@scripts/compare $(KERNEL) $(SUITE) $(TREE) $(TESTS)
 
 ## Install the one binary for this user.
 install:

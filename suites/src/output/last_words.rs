@@ -1,8 +1,8 @@
 //! The last words of a program that should have printed results and printed none.
 
-use crate::ktap::Document;
+use crate::ktap::{Document, head};
 
-/// Characters of a line that are kept.
+/// Bytes of a line that are kept.
 const MAX_LINE: usize = 500;
 
 /// Remembers the last line that says anything.
@@ -13,7 +13,7 @@ impl LastWords {
     pub fn line(&mut self, line: &str) {
         let line = line.trim();
         if !line.is_empty() {
-            self.0 = line.chars().take(MAX_LINE).collect();
+            self.0 = head(line, MAX_LINE).into();
         }
     }
 

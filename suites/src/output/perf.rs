@@ -6,25 +6,23 @@
 
 use crate::{
     Outcome,
-    ktap::{Document, MAX_NAME, MAX_RESULTS, Point, named_apart},
+    ktap::{Document, MAX_NAME, Points, head},
 };
 
 /// Bytes of all names and reasons.
 const MAX_TEXT: usize = 4 << 20;
-/// Characters of a reason.
+/// Bytes of a reason.
 const MAX_REASON: usize = 500;
 
 /// Reads such output line by line.
 #[derive(Debug, Default)]
 pub(super) struct Perf {
-    points: Vec<Point>,
-    text: usize,
+    points: Points<MAX_TEXT>,
     /// The test whose verdict has not come.
     open: Option<String>,
     place: Place,
     /// The last line of the open test's own output that says anything.
     last: String,
-    uncounted: std::collections::BTreeMap<Outcome, u64>,
 }
 
 /// Where in the output a line stands.
@@ -46,14 +44,14 @@ impl Perf {
             (Place::Inside, "---- end ----") => self.place = Place::Behind,
             (Place::Inside, _) => {
                 if !text.is_empty() && !text.starts_with("test child ") {
-                    self.last = text.chars().take(MAX_REASON).collect();
+                    self.last = head(text, MAX_REASON).into();
                 }
             }
             (place, _) => {
                 self.place = Place::Outside;
                 let behind = text.rsplit_once(':').and_then(|(_, rest)| verdict(rest));
                 if let Some((name, verdict)) = heading(text) {
-                    self.open = Some(name.chars().take(MAX_NAME / 4).collect());
+                    self.open = Some(head(name, MAX_NAME).into());
                     self.last.clear();
                     verdict.into_iter().for_each(|verdict| self.close(verdict));
                 } else if let (Place::Behind, Some(verdict)) = (place, behind) {
@@ -68,31 +66,15 @@ impl Perf {
         let reason = match (outcome, why) {
             (Outcome::Pass, _) => String::new(),
             (_, "") => std::mem::take(&mut self.last),
-            (_, why) => why.chars().take(MAX_REASON).collect(),
+            (_, why) => head(why, MAX_REASON).into(),
         };
         let size = name.len() + reason.len();
-        if self.points.len() >= MAX_RESULTS || self.text + size > MAX_TEXT {
-            *self.uncounted.entry(outcome).or_default() += 1;
-            return;
-        }
-        self.text += size;
-        self.points.push(Point {
-            number: self.points.len() as u64 + 1,
-            name,
-            outcome,
-            reason,
-            diagnostics: String::new(),
-            children: Vec::new(),
-        });
+        self.points.add(name, outcome, reason, size);
     }
 
     pub fn finish(self) -> Document {
-        Document {
-            is_ktap: !self.points.is_empty(),
-            overflow: self.uncounted,
-            results: named_apart(self.points),
-            ..Document::default()
-        }
+        let came = !self.points.list.is_empty();
+        self.points.finish(came)
     }
 }
 

@@ -4,18 +4,18 @@
 
 use crate::{
     Outcome,
-    ktap::{Document, Point, named_apart},
+    ktap::{Document, MAX_NAME, Points, head},
 };
 
-/// Failures that are kept.
-const MAX_FAILURES: usize = 100;
-/// Characters of a reason.
+/// Bytes of all failures' names and reasons.
+const MAX_TEXT: usize = 4 << 20;
+/// Bytes of a line that are read.
 const MAX_REASON: usize = 500;
 
 /// Reads such output line by line.
 #[derive(Debug, Default)]
 pub(super) struct StressNg {
-    failures: Vec<Point>,
+    failures: Points<MAX_TEXT>,
     /// Whether no stressor worked.
     idle: bool,
     /// Why one did not.
@@ -27,18 +27,20 @@ impl StressNg {
         let Some((kind, text)) = report(line) else {
             return;
         };
-        let text: String = text.chars().take(MAX_REASON).collect();
+        let text = head(text, MAX_REASON);
         if kind == "fail" {
-            if self.failures.len() < MAX_FAILURES {
-                self.failures
-                    .push(failure(&text, self.failures.len() as u64 + 1));
-            }
+            // `vm: 3 bits are wrong`
+            let (name, reason) = text.split_once(": ").unwrap_or((text, ""));
+            let name = head(name, MAX_NAME);
+            let size = name.len() + reason.len();
+            self.failures
+                .add(name.into(), Outcome::Fail, reason.into(), size);
         } else if text.contains("No stress workers invoked") {
             self.idle = true;
         } else if text.contains("skipped") || text.contains("skipping") {
-            self.why = Some(text);
+            self.why = Some(text.into());
         } else if text.contains("aborted early") && self.why.is_none() {
-            self.why = Some(text);
+            self.why = Some(text.into());
         }
     }
 
@@ -48,12 +50,11 @@ impl StressNg {
             true => (Some(self.why.unwrap_or_default()), None),
             false => (None, self.why),
         };
+        let came = skip_all.is_some() || problem.is_some() || !self.failures.list.is_empty();
         Document {
-            is_ktap: skip_all.is_some() || problem.is_some() || !self.failures.is_empty(),
             skip_all,
             problems: problem.into_iter().collect(),
-            results: named_apart(self.failures),
-            ..Document::default()
+            ..self.failures.finish(came)
         }
     }
 }
@@ -64,19 +65,6 @@ fn report(line: &str) -> Option<(&str, &str)> {
     let (process, text) = rest.trim_start().strip_prefix('[')?.split_once("] ")?;
     let is_process = !process.is_empty() && process.bytes().all(|b| b.is_ascii_digit());
     is_process.then_some((kind, text.trim()))
-}
-
-/// `vm: detected 3 bit errors`
-fn failure(text: &str, number: u64) -> Point {
-    let (name, reason) = text.split_once(": ").unwrap_or((text, ""));
-    Point {
-        number,
-        name: name.into(),
-        outcome: Outcome::Fail,
-        reason: reason.into(),
-        diagnostics: String::new(),
-        children: Vec::new(),
-    }
 }
 
 #[cfg(test)]

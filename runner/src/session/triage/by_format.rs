@@ -28,6 +28,9 @@ pub(super) fn exited(format: OutputFormat, output: &Document, status: i32) -> Ve
 fn as_ltp(output: &Document, status: i32) -> Verdict {
     let said = ltp::status(status);
     let mut leaves = output.leaves();
+    if output.leaves().any(|(_, p)| p.outcome == Outcome::TimeOut) {
+        return Verdict::new(Outcome::TimeOut, "it did not end within LTP's own limit");
+    }
     let failed = output.leaves().any(|(_, p)| !p.outcome.is_good());
     match said.outcome {
         Outcome::Pass => super::exited(output, 0),

@@ -192,6 +192,9 @@ fn ltps_exit_status_is_a_mask_and_its_output_has_the_details() {
     );
     assert_eq!(judged(4, "a.c:2: TWARN: y\n").0, Outcome::Fail);
     assert_eq!(judged(0, "a.c:2: TFAIL: y\n").0, Outcome::Fail);
+    // As `runner parse` has it.
+    let over = "tst_test.c:9: TBROK: Test killed! (timeout?)\n";
+    assert_eq!(judged(2, over).0, Outcome::TimeOut);
 }
 
 #[test]
