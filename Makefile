@@ -21,9 +21,9 @@ check: setup
 bench: setup
 	@scripts/bench
 
-## Selftests and KUnit by their own runners and by ours, test by test: make compare KERNEL=bzImage KSELFTEST=installed-tree
+## A suite's tests by its own runner and by ours, test by test: make compare KERNEL=bzImage SUITE=kselftest TREE=installed-tree
 compare: setup
-	@scripts/compare kselftest $(KSELFTEST); status=$$?; scripts/compare kunit && exit $$status
+	@scripts/compare $(SUITE) $(TREE) $(TESTS)
 
 ## Boot N machines of our own monitor in a row, 100 unless said otherwise: make stress N=1000
 stress: setup

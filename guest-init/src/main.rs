@@ -26,6 +26,7 @@ mod root;
 mod serve;
 mod settings;
 mod smoke;
+mod static_nodes;
 #[expect(
     unsafe_code,
     reason = "the calls into the kernel that have no safe wrapper"

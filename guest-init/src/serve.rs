@@ -15,6 +15,7 @@ use crate::mounts;
 use crate::reap::{Children, reap};
 use crate::root;
 use crate::settings;
+use crate::static_nodes;
 use crate::sys;
 use crate::test::{Test, not_started, send_artifacts};
 use crate::timeline;
@@ -154,6 +155,7 @@ impl Server {
         let root = root::enter(setup, &mut warnings)?;
         timeline::mark(mark::ROOT_MOUNTED);
         self.root = Some(root);
+        static_nodes::make(&facts::release());
         warnings.extend(settings::apply(&setup.hostname));
         if setup.hold_kvm
             && let Err(e) = kvm::hold()

@@ -98,6 +98,10 @@ pub enum OutputFormat {
     Xfstests,
     /// What blktests' `check` prints.
     Blktests,
+    /// What `perf test` prints; the exit status of older ones says nothing.
+    Perf,
+    /// What stress-ng prints; the exit status has its own meaning (`stress-ng(1)`, EXIT STATUS).
+    StressNg,
     /// Objects with `id`, `outcome` and perhaps `message`, one a line.
     JsonLines,
 }

@@ -26,6 +26,7 @@ pub enum Setting {
 pub struct KernelConfig {
     symbols: HashMap<String, Setting>,
     origin: String,
+    file: Option<PathBuf>,
 }
 
 impl KernelConfig {
@@ -37,6 +38,7 @@ impl KernelConfig {
         (!symbols.is_empty()).then(|| Self {
             symbols,
             origin: origin.into(),
+            file: None,
         })
     }
 
@@ -101,7 +103,12 @@ impl KernelConfig {
             .take(ikconfig::MAX_TEXT as u64)
             .read_to_end(&mut bytes)
             .ok()?;
-        Self::parse(&String::from_utf8_lossy(&bytes), path.display().to_string())
+        let text = String::from_utf8_lossy(&bytes);
+        let config = Self::parse(&text, path.display().to_string())?;
+        Some(Self {
+            file: Some(path.into()),
+            ..config
+        })
     }
 
     /// The setting of a symbol, named without `CONFIG_`; a symbol that is not mentioned is [`Setting::No`].
@@ -120,6 +127,12 @@ impl KernelConfig {
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// The file of its text, where it has one of its own.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 }
 

@@ -157,6 +157,10 @@ fn with_sources<T>(
             blktests: args.blktests.as_deref(),
             cargo: args.cargo_dir.as_deref(),
             time_factor: about.time_factor.unwrap_or(1.0),
+            kconfig: about
+                .config
+                .and_then(KernelConfig::file)
+                .filter(|file| is_shown(root, file)),
             kunit: Kunit {
                 suites: kunit_suites.as_deref(),
                 lacks: lacks.as_deref(),

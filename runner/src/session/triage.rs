@@ -1,5 +1,6 @@
 //! From evidence to outcome. The only place where that is decided; everything here is pure.
 
+mod by_format;
 mod intended;
 
 pub use intended::intended;
@@ -8,11 +9,7 @@ use super::{findings::Findings, look::Seen};
 use crate::machine::StopReason;
 use splats::{Severity, Splat};
 use std::time::Duration;
-use suites::{
-    Outcome, OutputFormat, Pattern, SplatPolicy,
-    ktap::{Document, Point},
-    ltp,
-};
+use suites::{Outcome, OutputFormat, Pattern, SplatPolicy, ktap::Document};
 use wire::{ExitStatus, TestEnded};
 
 /// How a test's time on a machine came to its end.
@@ -205,10 +202,7 @@ fn ended_test(evidence: &Evidence<'_>, ended: &TestEnded) -> Verdict {
         ExitStatus::Signaled(signal) => {
             Verdict::new(Outcome::Fail, format!("killed by {}", signal_name(*signal)))
         }
-        ExitStatus::Exited(status) if evidence.format == OutputFormat::Ltp => {
-            exited_as_ltp(evidence.ktap, *status)
-        }
-        ExitStatus::Exited(status) => exited(evidence.ktap, *status),
+        ExitStatus::Exited(status) => by_format::exited(evidence.format, evidence.ktap, *status),
     };
     by_kernel_log(evidence, ended, verdict)
 }
@@ -301,23 +295,6 @@ fn by_kernel_log(evidence: &Evidence<'_>, ended: &TestEnded, verdict: Verdict) -
     }
 }
 
-/// [`exited`] for a program whose exit status is LTP's mask.
-fn exited_as_ltp(output: &Document, status: i32) -> Verdict {
-    let said = ltp::status(status);
-    let passed = |p: &Point| p.outcome == Outcome::Pass;
-    let failed = output.leaves().any(|(_, p)| !p.outcome.is_good());
-    match said.outcome {
-        Outcome::Pass => exited(output, 0),
-        Outcome::Skip => exited(output, EXIT_SKIP),
-        _ if failed => exited(output, 1),
-        _ if said.only_warned && output.leaves().any(|(_, p)| passed(p)) => Verdict {
-            outcome: Outcome::Pass,
-            message: None,
-        },
-        outcome => Verdict::new(outcome, format!("exit status {status}: {}", said.words)),
-    }
-}
-
 /// Holds an exit status against what the output claims.
 #[must_use]
 pub fn exited(ktap: &Document, status: i32) -> Verdict {
@@ -329,6 +306,7 @@ pub fn exited(ktap: &Document, status: i32) -> Verdict {
         .filter(|(_, point)| !point.outcome.is_good())
         .map(|(path, _)| path.join(" / "))
         .collect();
+    let why = first_reason(ktap);
     let uncounted: u64 = ktap
         .overflow
         .iter()
@@ -354,8 +332,11 @@ pub fn exited(ktap: &Document, status: i32) -> Verdict {
                 Outcome::Fail,
                 format!("exit status 4 (skip) contradicts its output, where {what} failed"),
             ),
-            1 => Verdict::new(Outcome::Fail, format!("{what} failed")),
-            other => Verdict::new(Outcome::Fail, format!("{what} failed, exit status {other}")),
+            1 => Verdict::new(Outcome::Fail, format!("{what} failed{why}")),
+            other => Verdict::new(
+                Outcome::Fail,
+                format!("{what} failed, exit status {other}{why}"),
+            ),
         };
     }
     match status {
@@ -421,6 +402,13 @@ fn by_results(ktap: &Document, good: usize) -> Verdict {
             message: None,
         }
     }
+}
+
+/// What the first failure says of itself, behind a colon; nothing where it says nothing.
+fn first_reason(ktap: &Document) -> String {
+    let mut failed = ktap.leaves().filter(|(_, p)| !p.outcome.is_good());
+    let reason = failed.find_map(|(_, p)| p.reason.lines().find(|line| !line.trim().is_empty()));
+    reason.map_or_else(String::new, |reason| format!(": {}", reason.trim()))
 }
 
 fn last_skip_reason(ktap: &Document) -> Option<String> {

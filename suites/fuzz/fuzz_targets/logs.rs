@@ -32,6 +32,8 @@ fuzz_target!(|input: &[u8]| {
         OutputFormat::Xfstests,
         OutputFormat::Blktests,
         OutputFormat::JsonLines,
+        OutputFormat::Perf,
+        OutputFormat::StressNg,
     ] {
         let mut whole = OutputReader::new(format);
         whole.push(log);

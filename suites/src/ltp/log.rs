@@ -2,7 +2,7 @@
 
 use super::{
     output::{Output, reporter},
-    runners::{Said, said},
+    runners::{Said, Title, said},
 };
 use crate::{
     Outcome, TestId,
@@ -15,6 +15,7 @@ use crate::{
 pub(crate) struct Log {
     shelf: Shelf,
     suite: Option<String>,
+    title: Title,
     /// The program that prints.
     current: Option<Current>,
 }
@@ -38,6 +39,9 @@ impl Log {
                 return self.stopped("the machine restarted");
             }
             _ => {}
+        }
+        if let Some(name) = self.title.line(line.text) {
+            return self.said(&Said::Begin(Some(&name)));
         }
         if let Some(said) = said(line.text) {
             return self.said(&said);

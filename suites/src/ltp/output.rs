@@ -65,11 +65,13 @@ impl Output {
             self.name = program(report.place).map(Into::into);
         }
         // lib/tst_test.c and lib/tst_test.sh kill a test whose time is up, and call that broken.
-        self.timed_out |= report.word == Word::Broken
+        let is_broken = report.word == Word::Broken;
+        let is_over = is_broken
             && (report.text.contains("timeouted") || report.text.contains("killed! (timeout"));
-        self.timed_out |= report.text.starts_with("Test timeouted, sending SIGKILL");
+        self.timed_out |= is_over || report.text.starts_with("Test timeouted, sending SIGKILL");
         let outcome = match report.word {
             Word::Pass => Outcome::Pass,
+            Word::Broken if is_over => Outcome::TimeOut,
             Word::Fail | Word::Broken => Outcome::Fail,
             Word::Conf => Outcome::Skip,
             Word::Warn => {

@@ -1,7 +1,10 @@
 //! The lines by which LTP's runners tell programs apart: `ltp-pan` under `runltp -p` and its result file, and `kirk`.
 
 use super::status::status;
-use crate::Outcome;
+use crate::{
+    Outcome,
+    ktap::{MAX_NAME, head},
+};
 
 /// What a runner says.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +54,11 @@ pub(super) fn said(line: &str) -> Option<Said<'_>> {
     if let Some(suite) = text.strip_prefix("Starting suite: ") {
         return Some(Said::Suite(suite));
     }
+    // In the summary there are several blanks.
+    let suite = text.strip_prefix("Suite: ");
+    if let Some(suite) = suite.filter(|name| !name.is_empty() && !name.contains(' ')) {
+        return Some(Said::Suite(suite));
+    }
     if let Some(name) = heading(text) {
         return Some(Said::Begin(Some(name)));
     }
@@ -69,6 +77,33 @@ pub(super) fn said(line: &str) -> Option<Said<'_>> {
 fn heading(text: &str) -> Option<&str> {
     let name = text.strip_prefix("===== ")?.strip_suffix(" =====")?;
     (!name.is_empty() && !name.contains(' ')).then_some(name)
+}
+
+/// How `kirk --verbose` begins a test since its version 4: the name, indented, between two rules, then the command.
+#[derive(Debug, Default)]
+pub(super) enum Title {
+    #[default]
+    None,
+    Rule,
+    Name(String),
+}
+
+impl Title {
+    /// Takes the next line. Returns the name of a test that begins with it.
+    pub fn line(&mut self, line: &str) -> Option<String> {
+        let text = line.trim_end();
+        let is_rule = !text.is_empty() && text.chars().all(|c| c == '\u{2500}');
+        *self = match std::mem::take(self) {
+            Self::Rule if text.starts_with("      ") => {
+                Self::Name(head(text.trim(), MAX_NAME).into())
+            }
+            Self::Name(name) if is_rule => Self::Name(name),
+            Self::Name(name) if text.starts_with("Executing: ") => return Some(name),
+            _ if is_rule => Self::Rule,
+            _ => Self::None,
+        };
+        None
+    }
 }
 
 /// `duration=0 termination_type=exited termination_id=32 corefile=no`.

@@ -1,6 +1,9 @@
 //! Reading one test's output as it comes, in whichever format it prints.
 
 mod json_lines;
+mod last_words;
+mod perf;
 mod reader;
+mod stress_ng;
 
 pub use reader::OutputReader;

@@ -1,6 +1,6 @@
 //! The way into a test's output.
 
-use super::json_lines::JsonLines;
+use super::{json_lines::JsonLines, last_words::LastWords, perf::Perf, stress_ng::StressNg};
 use crate::{
     OutputFormat, blktests,
     ktap::{Document, MAX_RESULTS, Parser, Point},
@@ -24,9 +24,11 @@ enum ByLine {
     /// KUnit's results may have the prefixes of the kernel log.
     Kunit(Parser),
     Ltp(ltp::Output),
-    Xfstests(xfstests::Check),
-    Blktests(blktests::Check),
+    Xfstests(xfstests::Check, LastWords),
+    Blktests(blktests::Check, LastWords),
     JsonLines(JsonLines),
+    Perf(Perf, LastWords),
+    StressNg(StressNg),
 }
 
 impl OutputReader {
@@ -39,9 +41,15 @@ impl OutputReader {
             }
             OutputFormat::Kunit => ByLine::Kunit(Parser::of_log(format, MAX_RESULTS)),
             OutputFormat::Ltp => ByLine::Ltp(ltp::Output::default()),
-            OutputFormat::Xfstests => ByLine::Xfstests(xfstests::Check::default()),
-            OutputFormat::Blktests => ByLine::Blktests(blktests::Check::default()),
+            OutputFormat::Xfstests => {
+                ByLine::Xfstests(xfstests::Check::default(), LastWords::default())
+            }
+            OutputFormat::Blktests => {
+                ByLine::Blktests(blktests::Check::default(), LastWords::default())
+            }
             OutputFormat::JsonLines => ByLine::JsonLines(JsonLines::default()),
+            OutputFormat::Perf => ByLine::Perf(Perf::default(), LastWords::default()),
+            OutputFormat::StressNg => ByLine::StressNg(StressNg::default()),
         };
         let lines = match format {
             OutputFormat::JsonLines => Lines::long(MAX_ROW),
@@ -81,9 +89,20 @@ impl ByLine {
             Self::Ltp(output) => {
                 output.line(line);
             }
-            Self::Xfstests(check) => check.line(line),
-            Self::Blktests(check) => check.line(line),
+            Self::Xfstests(check, last) => {
+                check.line(line);
+                last.line(line);
+            }
+            Self::Blktests(check, last) => {
+                check.line(line);
+                last.line(line);
+            }
             Self::JsonLines(lines) => lines.line(line),
+            Self::Perf(perf, last) => {
+                perf.line(line);
+                last.line(line);
+            }
+            Self::StressNg(reader) => reader.line(line),
         }
     }
 
@@ -91,9 +110,46 @@ impl ByLine {
         match self {
             Self::Kunit(parser) => cases(parser.finish()),
             Self::Ltp(output) => output.finish(),
-            Self::Xfstests(check) => check.finish(),
-            Self::Blktests(check) => check.finish(),
+            Self::Xfstests(check, last) => last.explain(check.finish()),
+            Self::Blktests(check, last) => last.explain(check.finish()),
             Self::JsonLines(lines) => lines.finish(),
+            Self::Perf(perf, last) => last.explain(perf.finish()),
+            Self::StressNg(reader) => reader.finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_without_any_verdict_has_a_problem_and_its_last_words() {
+        for format in [
+            OutputFormat::Xfstests,
+            OutputFormat::Blktests,
+            OutputFormat::Perf,
+        ] {
+            let read = |text: &str| {
+                let mut reader = OutputReader::new(format);
+                reader.push(text.as_bytes());
+                reader.finish()
+            };
+            for (text, problem) in [
+                ("", "it printed nothing"),
+                (
+                    "one\n  no such device \n\n",
+                    "its last words: no such device",
+                ),
+            ] {
+                let document = read(text);
+                assert!(document.is_ktap && document.results.is_empty());
+                assert_eq!(document.problems, [problem]);
+            }
+            let document = read(
+                "loop/001 (x) 1s ... [not run] y\nloop/001 (x)  [not run]\n 1: x : Ok\nlast\n",
+            );
+            assert!(!document.results.is_empty() && document.problems.is_empty());
         }
     }
 }

@@ -41,6 +41,16 @@ pub enum SuiteError {
         /// The option that names it, and how one is made.
         way_out: &'static str,
     },
+    /// A suite's tree is there, and was not built or not installed.
+    #[error("{name} was not built: there is no {}; {way_out}", path.display())]
+    NotBuilt {
+        /// The suite's name for people.
+        name: &'static str,
+        /// What a built tree has.
+        path: PathBuf,
+        /// How it comes to be.
+        way_out: String,
+    },
     /// A suite is a program that is not installed.
     #[error("the suite {suite} needs the program {program} on the root (Debian: {package})")]
     NotInstalled {

@@ -89,9 +89,9 @@ impl<'a> Suites<'a> {
 
     fn find(&self, suite: &str, spec: &Spec) -> Result<Found, SuiteError> {
         match suite {
-            LTP => ltp::find(&self.places),
-            XFSTESTS => check_suites::xfstests(&self.places),
-            BLKTESTS => check_suites::blktests(&self.places),
+            LTP => ltp::find(&self.places, &self.guest),
+            XFSTESTS => check_suites::xfstests(&self.places, &self.guest),
+            BLKTESTS => check_suites::blktests(&self.places, &self.guest),
             STRESS_NG => packaged::stress_ng(&self.guest, self.cancelled),
             PERF => packaged::perf(&self.guest, self.cancelled),
             CARGO => {

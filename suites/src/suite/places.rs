@@ -17,6 +17,8 @@ pub struct Places<'a> {
     pub cargo: Option<&'a Path>,
     /// Factor on time limits, for suites that have limits of their own inside.
     pub time_factor: f64,
+    /// A file with the kernel's configuration that the guest sees at the same path, for suites that look into it themselves.
+    pub kconfig: Option<&'a Path>,
     /// What is known of the kernel's unit tests.
     pub kunit: Kunit<'a>,
 }
@@ -39,6 +41,7 @@ impl Default for Places<'_> {
             blktests: None,
             cargo: None,
             time_factor: 1.0,
+            kconfig: None,
             kunit: Kunit::default(),
         }
     }

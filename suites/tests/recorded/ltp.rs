@@ -76,7 +76,7 @@ fn warnings_alone_are_no_pass_and_a_time_out_is_one() {
         &[
             "time-out ltp:a # it did not end within LTP's own limit",
             "  pass a.c:1",
-            "  fail tst_test.c:1700",
+            "  time-out tst_test.c:1700",
         ],
     );
 }
@@ -183,6 +183,49 @@ command: dead
             "  pass abs01 1",
             "time-out ltp:math:slow # it did not end in its time",
             "kernel-crash ltp:math:dead # Kernel panic - not syncing: sysrq triggered crash",
+        ],
+    );
+}
+
+#[test]
+fn kirk_since_its_fourth_version() {
+    let rule = "\u{2500}".repeat(18);
+    let test = |name: &str, output: &str| {
+        format!(
+            "{rule}\n      {name}\n{rule}\nExecuting: program -a {name}\n\n{output}\nDuration: 0.558s\n\n"
+        )
+    };
+    let sums = |passed, skipped| {
+        format!(
+            "\nSummary:\npassed   {passed}\nfailed   0\nbroken   0\nskipped  {skipped}\nwarnings 0\n"
+        )
+    };
+    let log = [
+        "Host information\n\tHostname:   x\n\nSuite: math\n\u{2500}\u{2500}\u{2500}\n".into(),
+        test(
+            "abs01",
+            &format!("abs01.c:1: TPASS: x\nabs01.c:2: TCONF: y\n{}", sums(1, 1)),
+        ),
+        test(
+            "none01",
+            &format!(
+                "tst_test.c:9: TINFO: x\ntst_test.c:9: TCONF: no\n{}",
+                sums(0, 1)
+            ),
+        ),
+        // What it shows at its end begins with the same word.
+        "Suite:   math\nRuntime: 2s\nRuns:    2\n".into(),
+    ];
+    reads(
+        &log.concat(),
+        Ltp,
+        &[
+            "pass ltp:math:abs01",
+            "  pass abs01.c:1",
+            "  skip abs01.c:2",
+            "pass ltp:math:gf01",
+            "skip ltp:math:none01 # no",
+            "  skip tst_test.c:9",
         ],
     );
 }

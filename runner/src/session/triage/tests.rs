@@ -87,31 +87,98 @@ fn a_contradiction_is_a_failure_and_says_so() {
     assert!(message.contains("contradicts"), "{message}");
 }
 
+/// The verdict on a program that ended with an exit status and printed a text of some format.
+fn judged_as(format: OutputFormat, status: i32, text: &str) -> (Outcome, String) {
+    let mut reader = OutputReader::new(format);
+    reader.push(text.as_bytes());
+    let ended = ended(ExitStatus::Exited(status));
+    let verdict = judge(&Evidence {
+        end: TestEnd::Ended(&ended),
+        ktap: &reader.finish(),
+        format,
+        findings: &Findings::default(),
+        limit: None,
+        log_end: Some(9),
+        policy: &SplatPolicy::default(),
+        allowed: &[],
+        last_words: "",
+        seen: &Seen::default(),
+    });
+    (verdict.outcome, verdict.message.unwrap_or_default())
+}
+
+#[test]
+fn a_check_that_gives_no_verdict_is_nobodys_pass_or_fail() {
+    for format in [OutputFormat::Xfstests, OutputFormat::Blktests] {
+        for (status, text, words) in [
+            (0, "", "it printed nothing"),
+            (1, "x is not a block device\n", "x is not a block device"),
+        ] {
+            let (outcome, message) = judged_as(format, status, text);
+            assert_eq!(outcome, Outcome::HarnessError, "{message}");
+            assert!(message.contains(words), "{message}");
+        }
+    }
+    let none = judged_as(
+        OutputFormat::Blktests,
+        0,
+        "srp/***   [not run]\n    no rdma\n",
+    );
+    assert_eq!(none, (Outcome::Skip, "no rdma".into()));
+    let line = "generic/001       [not run] needs a device\n";
+    let none = judged_as(OutputFormat::Xfstests, 0, line);
+    assert_eq!(none, (Outcome::Skip, "needs a device".into()));
+}
+
+#[test]
+fn perfs_words_count_where_its_exit_status_says_nothing() {
+    let judged = |text: &str| judged_as(OutputFormat::Perf, 0, text);
+    // One part that works is a pass, whatever was skipped beside it.
+    assert_eq!(
+        judged(" 4.1: a : Ok\n 4.2: b : Skip (rights)\n").0,
+        Outcome::Pass
+    );
+    let skipped = judged(" 4.1: a : Skip\n 4.2: b : Skip (rights)\n");
+    assert_eq!(skipped, (Outcome::Skip, "rights".into()));
+    let (outcome, message) = judged(" 4.1: a : Ok\n 4.2: b : FAILED!\n");
+    assert_eq!((outcome, message.as_str()), (Outcome::Fail, "b failed"));
+    let (outcome, message) = judged("no such thing\n");
+    assert_eq!(outcome, Outcome::HarnessError);
+    assert!(message.contains("no such thing"), "{message}");
+    let (outcome, _) = judged_as(OutputFormat::Perf, 1, " 4.1: a : Ok\n");
+    assert_eq!(outcome, Outcome::Fail);
+}
+
+#[test]
+fn a_stressor_that_did_nothing_has_not_passed() {
+    let judged = |status, text: &str| judged_as(OutputFormat::StressNg, status, text);
+    let skipped = "stress-ng: info:  [7] x stressor will be skipped, no x\n";
+    let idle = format!("{skipped}stress-ng: error: [7] No stress workers invoked\n");
+    let reason = "x stressor will be skipped, no x";
+    assert_eq!(judged(0, &idle), (Outcome::Skip, reason.into()));
+    assert_eq!(judged(0, skipped).0, Outcome::Pass);
+    assert_eq!(judged(0, "stress-ng: info:  [7] done\n").0, Outcome::Pass);
+    assert_eq!(judged(3, skipped), (Outcome::Skip, reason.into()));
+    assert_eq!(judged(4, "").0, Outcome::Skip);
+    let (outcome, message) = judged(2, "stress-ng: fail:  [7] vm: wrong bits\n");
+    assert_eq!(outcome, Outcome::Fail);
+    assert_eq!(message, "vm failed: wrong bits");
+    for status in [1, 2, 5, 6, 7] {
+        assert_eq!(judged(status, "").0, Outcome::Fail, "{status}");
+    }
+}
+
 #[test]
 fn ltps_exit_status_is_a_mask_and_its_output_has_the_details() {
-    let judged = |status, text: &str| {
-        let mut reader = OutputReader::new(OutputFormat::Ltp);
-        reader.push(text.as_bytes());
-        let ended = ended(ExitStatus::Exited(status));
-        let verdict = judge(&Evidence {
-            end: TestEnd::Ended(&ended),
-            ktap: &reader.finish(),
-            format: OutputFormat::Ltp,
-            findings: &Findings::default(),
-            limit: None,
-            log_end: Some(9),
-            policy: &SplatPolicy::default(),
-            allowed: &[],
-            last_words: "",
-            seen: &Seen::default(),
-        });
-        (verdict.outcome, verdict.message.unwrap_or_default())
-    };
+    let judged = |status, text: &str| judged_as(OutputFormat::Ltp, status, text);
     assert_eq!(judged(0, "a.c:1: TPASS: x\n").0, Outcome::Pass);
     let (outcome, message) = judged(32, "a.c:1: TCONF: no device\n");
     assert_eq!((outcome, message.as_str()), (Outcome::Skip, "no device"));
     let (outcome, message) = judged(1, "a.c:1: TPASS: x\na.c:2: TFAIL: y\n");
-    assert_eq!((outcome, message.as_str()), (Outcome::Fail, "a.c:2 failed"));
+    assert_eq!(
+        (outcome, message.as_str()),
+        (Outcome::Fail, "a.c:2 failed: y")
+    );
     assert_eq!(judged(2, "a.c:2: TBROK: y\n").0, Outcome::Fail);
     let (outcome, message) = judged(2, "");
     assert_eq!(
@@ -125,6 +192,9 @@ fn ltps_exit_status_is_a_mask_and_its_output_has_the_details() {
     );
     assert_eq!(judged(4, "a.c:2: TWARN: y\n").0, Outcome::Fail);
     assert_eq!(judged(0, "a.c:2: TFAIL: y\n").0, Outcome::Fail);
+    // As `runner parse` has it.
+    let over = "tst_test.c:9: TBROK: Test killed! (timeout?)\n";
+    assert_eq!(judged(2, over).0, Outcome::TimeOut);
 }
 
 #[test]
