@@ -14,6 +14,7 @@ use object::{
 use std::{
     io::Write,
     mem::{offset_of, size_of},
+    os::fd::AsRawFd,
     path::Path,
 };
 
@@ -50,11 +51,13 @@ impl ModuleLines {
             return None;
         }
         let functions = place(&mut bytes)?;
-        let mut copy = tempfile::NamedTempFile::new().ok()?;
+        // Without a name, so that nothing of it can be left.
+        let mut copy = tempfile::tempfile().ok()?;
         copy.write_all(&bytes).ok()?;
         drop(bytes);
+        let path = format!("/proc/self/fd/{}", copy.as_raw_fd());
         Some(Self {
-            loaded: loaded(copy.path())?,
+            loaded: loaded(Path::new(&path))?,
             functions,
         })
     }
