@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Processes, kernel};
+use rustix::process::Signal;
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
@@ -204,7 +205,17 @@ fn a_reader_that_goes_away_ends_it() {
 }
 
 #[test]
-fn an_interrupted_command_leaves_no_machine() {
+fn an_interrupted_command_leaves_nothing() {
+    assert_nothing_left(Signal::INT, Some(130));
+}
+
+#[test]
+fn a_killed_command_leaves_nothing_too() {
+    assert_nothing_left(Signal::KILL, None);
+}
+
+#[track_caller]
+fn assert_nothing_left(signal: Signal, status: Option<i32>) {
     let Some(mut exec) = exec() else { return };
     let tmp = tempfile::tempdir().expect("temporary directory");
     let mut child = exec
@@ -221,8 +232,8 @@ fn an_interrupted_command_leaves_no_machine() {
     let processes = Processes::with_tmpdir(tmp.path());
     assert!(!processes.machines().is_empty());
     let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it is there");
-    assert_eq!(child.wait().expect("waited").code(), Some(130));
+    rustix::process::kill_process(pid, signal).expect("it is there");
+    assert_eq!(child.wait().expect("waited").code(), status);
     processes.assert_gone();
     assert_eq!(fs::read_dir(tmp.path()).expect("readable").count(), 0);
 }

@@ -212,6 +212,26 @@ fn kernel_options_that_take_a_part_of_the_machine_away_leave_one_that_works() {
 
 #[test]
 #[ignore = "needs real KVM: run by on_real_kvm"]
+fn the_clocks_alarm_interrupts() {
+    let script = r#"
+        set -e
+        cd /sys/class/rtc/rtc0
+        [ "$(cat date)" = "$(date -u +%F)" ]
+        echo +2 > wakealarm
+        for n in 1 2 3 4 5 6 7 8 9 10; do
+            [ -z "$(cat wakealarm)" ] && break
+            sleep 1
+        done
+        set -- $(grep rtc0 /proc/interrupts)
+        echo "$@"
+        [ $2 -gt 0 ]"#;
+    let Some(run) = on_kvm() else { return };
+    let done = run.args(["--cpus", "1"]).sh("alarm", script).run();
+    done.assert_outcome("alarm", "pass", "");
+}
+
+#[test]
+#[ignore = "needs real KVM: run by on_real_kvm"]
 fn four_machines_run_at_once() {
     let start = |transport: &str| {
         let run = on_kvm()?.args(["--cpus", "1", "--transport", transport]);

@@ -233,6 +233,8 @@ fn platform_devices(
     let end = end_signal(signals);
     let line = interrupts.edge(gsi::COM1).map_err(device("serial"))?;
     let serial = Arc::new(Serial::new(console, line).map_err(device("serial"))?);
+    let line = interrupts.edge(gsi::RTC).map_err(device("rtc"))?;
+    let rtc = Rtc::new(line).map_err(device("rtc"))?;
     let panicked = {
         let events = signals.events.clone();
         Arc::new(move || events.send(&Event::Panicked))
@@ -254,7 +256,7 @@ fn platform_devices(
             i8042::LEN,
             Arc::new(I8042::new(end.clone())),
         ),
-        ("rtc", port::RTC, 2, Arc::new(Rtc::new())),
+        ("rtc", port::RTC, 2, Arc::new(rtc)),
         (
             "pvpanic",
             port::PVPANIC,

@@ -3,9 +3,11 @@
 mod kept;
 mod names;
 mod rundir;
+mod scratch;
 mod sealed;
 
 pub use kept::keep;
 pub use names::{guest_path, test_dir};
 pub use rundir::{RunDir, RunDirError};
+pub use scratch::{Scratch, run_keeper};
 pub use sealed::sealed_file;

@@ -7,7 +7,7 @@ use super::{
     test::OUTPUT_LIMIT,
 };
 use crate::{
-    artifact::RunDir,
+    artifact::{RunDir, Scratch},
     dispatch::{self, Cancel, CommandEnd},
     error_chain,
     exit::of_command,
@@ -83,10 +83,9 @@ pub fn run(args: &ExecArgs) -> Result<ExitCode, Failure> {
     let packed = machinery.pack(&tests, &[], &cwd)?;
 
     let now = OffsetDateTime::now_utc();
-    // Removed at the end.
     let scratch = match &args.output {
         Some(_) => None,
-        None => Some(tempfile::tempdir().map_err(host("make a temporary directory"))?),
+        None => Some(Scratch::new().map_err(host("make a temporary directory"))?),
     };
     let out = match (&args.output, &scratch) {
         (Some(path), _) => path.as_path(),

@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod cpus;
 mod exec;
+mod input;
 mod kconfig;
 mod list;
 mod machine;
@@ -60,6 +61,8 @@ enum Command {
     Bench(Box<bench::BenchArgs>),
     #[command(name = "__child", hide = true)]
     Child(crate::machine::ChildArgs),
+    #[command(name = "__scratch", hide = true)]
+    Scratch,
     #[command(name = "__machine", hide = true)]
     Machine(crate::machine::MonitorArgs),
 }
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Child(args) => return crate::machine::run_child(&args),
+        Command::Scratch => return crate::artifact::run_keeper(),
         Command::Machine(args) => return crate::machine::run_machine(&args),
         Command::Bench(args) => bench::run(&args).map(ExitCode::from),
         Command::Exec(args) => exec::run(&args),

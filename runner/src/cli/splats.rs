@@ -1,6 +1,6 @@
 //! `runner splats`.
 
-use super::Failure;
+use super::{Failure, input::read_pieces};
 use crate::{
     error_chain,
     exit::Exit,
@@ -11,8 +11,7 @@ use splats::{Class, Frame, Severity, Splat, TextScanner};
 use std::{
     collections::BTreeSet,
     fmt::Write as _,
-    fs::File,
-    io::{self, Read, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -93,18 +92,13 @@ pub fn run(args: &SplatsArgs) -> Result<Exit, Failure> {
         .map(|vmlinux| open_lines(vmlinux, &args.modules))
         .transpose()?
         .flatten();
-    let is_stdin = args.file == Path::new("-");
-    let name = if is_stdin {
+    let name = if args.file == Path::new("-") {
         "standard input".into()
     } else {
         args.file.display().to_string()
     };
     let read = |error: io::Error| Failure::host(format!("cannot read {name}: {error}"));
-    let (found, left_out) = match is_stdin {
-        true => scan(io::stdin().lock()),
-        false => File::open(&args.file).and_then(scan),
-    }
-    .map_err(read)?;
+    let (found, left_out) = scan(&args.file).map_err(read)?;
     if found
         .iter()
         .any(|splat| splat.class == Class::DroppedMessages)
@@ -176,17 +170,10 @@ fn of_another(log: &str, other: &str, lines: &SourceLines) -> String {
     )
 }
 
-fn scan(mut log: impl Read) -> io::Result<(Vec<Splat>, u64)> {
+fn scan(log: &Path) -> io::Result<(Vec<Splat>, u64)> {
     let mut scanner = TextScanner::new();
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match log.read(&mut buffer) {
-            Ok(0) => return Ok(scanner.finish()),
-            Ok(n) => scanner.push(&buffer[..n]),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
+    read_pieces(log, |bytes| scanner.push(bytes))?;
+    Ok(scanner.finish())
 }
 
 /// A block for each, its first line as compilers write theirs; how many there are at the end.

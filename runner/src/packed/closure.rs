@@ -7,7 +7,7 @@ use super::{
     usual::{LIBRARY_DIRECTORIES, MAX_FILES, MAX_GUESS, NEVER, OF_SHELLS, USUAL},
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     ffi::{OsStr, OsString},
     fs,
     io::{self, Read},
@@ -27,6 +27,8 @@ pub struct Closure {
     libraries: Vec<PathBuf>,
     queue: Vec<Added>,
     has_shell: bool,
+    /// What libraries at these host paths are for; every program asks for the same ones.
+    kinds: HashMap<PathBuf, Option<elf::Kind>>,
 }
 
 /// What a run asks for besides its tests.
@@ -91,6 +93,7 @@ impl Closure {
             libraries,
             queue: Vec::new(),
             has_shell: false,
+            kinds: HashMap::new(),
         }
     }
 
@@ -286,13 +289,10 @@ impl Closure {
                 true => vec![origin.join(name)],
                 false => places.iter().map(|place| place.join(name)).collect(),
             };
-            let fits = |guest: &PathBuf| {
-                let content = fs::read(self.tree.host(guest)).ok()?;
-                (elf::dynamic(&content)?.kind == dynamic.kind).then(|| guest.clone())
-            };
-            match candidates.iter().find_map(fits) {
+            let fits = |guest: &&PathBuf| self.kind(guest) == Some(dynamic.kind);
+            match candidates.iter().find(fits) {
                 Some(library) => {
-                    self.file(&library)?;
+                    self.file(library)?;
                 }
                 None => {
                     self.warnings.insert(format!(
@@ -303,6 +303,15 @@ impl Closure {
             }
         }
         Ok(())
+    }
+
+    /// What a library is for; `None` where there is none.
+    fn kind(&mut self, guest: &Path) -> Option<elf::Kind> {
+        let host = self.tree.host(guest);
+        *self.kinds.entry(host).or_insert_with_key(|host| {
+            let content = fs::read(host).ok()?;
+            Some(elf::dynamic(&content)?.kind)
+        })
     }
 
     /// What some programs open without saying so anywhere.

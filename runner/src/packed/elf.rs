@@ -12,11 +12,14 @@ use object::{
 /// Longest list of libraries that is believed.
 const MAX_LIBRARIES: usize = 512;
 
+/// `e_machine` and whether it is a 64-bit file: libraries of another kind do not fit.
+pub type Kind = (u16, bool);
+
 /// The dynamic linking of a program or library (System V ABI, chapter 5).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dynamic {
-    /// `e_machine` and whether it is a 64-bit file: libraries of another kind do not fit.
-    pub kind: (u16, bool),
+    /// What it runs on.
+    pub kind: Kind,
     /// `PT_INTERP`.
     pub interpreter: Option<String>,
     /// `DT_NEEDED`, in order.

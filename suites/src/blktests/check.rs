@@ -3,9 +3,9 @@
 
 use crate::{
     Outcome,
-    ktap::{Document, MAX_DIAGNOSTICS, MAX_NAME, MAX_RESULTS, Point, named_apart},
+    ktap::{Document, MAX_DIAGNOSTICS, MAX_NAME, Points, head},
+    recorded::{CheckOutput, LogFormat},
 };
-use std::collections::BTreeMap;
 
 /// Bytes of all names and reasons.
 const MAX_TEXT: usize = 8 << 20;
@@ -13,9 +13,7 @@ const MAX_TEXT: usize = 8 << 20;
 /// Reads such output line by line.
 #[derive(Debug, Default)]
 pub struct Check {
-    points: Vec<Point>,
-    overflow: BTreeMap<Outcome, u64>,
-    text: usize,
+    points: Points<MAX_TEXT>,
     /// A test whose verdict has not come.
     open: Option<String>,
     /// Whether the last test is one whose remarks are wanted.
@@ -66,8 +64,49 @@ pub(crate) fn is_mark(line: &str) -> bool {
 }
 
 impl Check {
-    /// Takes the next line.
-    pub fn line(&mut self, line: &str) {
+    fn remark(&mut self, text: &str) {
+        let is_time = text
+            .strip_prefix("runtime")
+            .is_some_and(|rest| rest.starts_with(' '));
+        let Some(said) = self.points.list.last().map(|point| point.reason.len()) else {
+            return;
+        };
+        if is_time || said + text.len() >= MAX_DIAGNOSTICS || !self.points.take(text.len()) {
+            return;
+        }
+        let Some(point) = self.points.list.last_mut() else {
+            return;
+        };
+        if !point.reason.is_empty() {
+            point.reason.push('\n');
+        }
+        point.reason.push_str(text);
+    }
+
+    fn add(&mut self, name: &str, outcome: Outcome, reason: String) {
+        self.remarks = false;
+        let name = head(name, MAX_NAME);
+        let size = name.len() + reason.len();
+        self.points.add(name.into(), outcome, reason, size);
+    }
+
+    /// Ends the test that ran without a verdict; `crash`: the machine stopped.
+    fn close(&mut self, crash: Option<&str>) {
+        if let Some(name) = self.open.take() {
+            let (outcome, reason) = match crash {
+                Some(words) => (Outcome::KernelCrash, words),
+                None => (Outcome::NotRun, "its verdict never came"),
+            };
+            self.add(&name, outcome, reason.into());
+        }
+    }
+}
+
+impl CheckOutput for Check {
+    const SUITE: &str = "blktests";
+    const FORMAT: LogFormat = LogFormat::Blktests;
+
+    fn line(&mut self, line: &str) {
         match named(line) {
             Some((name, outcome)) => {
                 if self.open.as_ref() != Some(&name) {
@@ -76,7 +115,7 @@ impl Check {
                 match outcome {
                     Some(outcome) => {
                         self.open = None;
-                        self.add(name, outcome, String::new());
+                        self.add(&name, outcome, String::new());
                         self.remarks = outcome != Outcome::Pass;
                     }
                     None => self.open = Some(name),
@@ -87,71 +126,13 @@ impl Check {
         }
     }
 
-    fn remark(&mut self, text: &str) {
-        let is_time = text
-            .strip_prefix("runtime")
-            .is_some_and(|rest| rest.starts_with(' '));
-        let Some(point) = self.points.last_mut().filter(|_| !is_time) else {
-            return;
-        };
-        if point.reason.len() + text.len() >= MAX_DIAGNOSTICS || self.text + text.len() > MAX_TEXT {
-            return;
-        }
-        if !point.reason.is_empty() {
-            point.reason.push('\n');
-        }
-        point.reason.push_str(text);
-        self.text += text.len();
-    }
-
-    fn add(&mut self, mut name: String, outcome: Outcome, reason: String) {
-        self.remarks = false;
-        let mut end = MAX_NAME.min(name.len());
-        while !name.is_char_boundary(end) {
-            end -= 1;
-        }
-        name.truncate(end);
-        let size = name.len() + reason.len();
-        if self.points.len() >= MAX_RESULTS || self.text + size > MAX_TEXT {
-            *self.overflow.entry(outcome).or_default() += 1;
-            return;
-        }
-        self.text += size;
-        self.points.push(Point {
-            number: self.points.len() as u64 + 1,
-            name,
-            outcome,
-            reason,
-            diagnostics: String::new(),
-            children: Vec::new(),
-        });
-    }
-
-    /// Ends the test that ran without a verdict; `crash`: the machine stopped.
-    fn close(&mut self, crash: Option<&str>) {
-        if let Some(name) = self.open.take() {
-            let (outcome, reason) = match crash {
-                Some(words) => (Outcome::KernelCrash, words),
-                None => (Outcome::NotRun, "its verdict never came"),
-            };
-            self.add(name, outcome, reason.into());
-        }
-    }
-
-    /// Says that the machine stopped here.
-    pub fn crash(&mut self, words: &str) {
+    fn crash(&mut self, words: &str) {
         self.close(Some(words));
     }
 
-    /// What was printed, as results.
-    #[must_use]
-    pub fn finish(mut self) -> Document {
+    fn finish(mut self) -> Document {
         self.close(None);
-        Document {
-            is_ktap: !self.points.is_empty(),
-            overflow: self.overflow,
-            results: named_apart(self.points),
-            ..Document::default()
-        }
+        let has_results = !self.points.list.is_empty();
+        self.points.finish(has_results)
     }
 }

@@ -76,12 +76,6 @@ impl Document {
     }
 }
 
-/// Points of another format, each with a name of its own.
-pub(crate) fn named_apart(mut points: Vec<Point>) -> Vec<Point> {
-    name_apart(&mut points);
-    points
-}
-
 /// Gives every point a name that is not empty and that no sibling has.
 ///
 /// The counter per name only ever grows, so this takes time linear in the number of points.

@@ -139,7 +139,7 @@ impl Tail {
 }
 
 /// At most the first `max` bytes.
-pub(super) fn head(text: &str, max: usize) -> &str {
+pub(crate) fn head(text: &str, max: usize) -> &str {
     let mut end = max.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -12,9 +12,12 @@ mod keep;
 mod level;
 mod line;
 mod parser;
+mod points;
+mod problem;
 
-pub(crate) use document::named_apart;
 pub use document::{Document, Point};
+pub(crate) use keep::head;
 pub use keep::{MAX_DIAGNOSTICS, MAX_NAME, MAX_PROBLEMS, MAX_RESULTS};
 pub(crate) use line::clean;
 pub use parser::{MAX_DEPTH, MAX_LINE, Parser};
+pub(crate) use points::Points;

@@ -5,7 +5,7 @@
 
 use crate::{
     Outcome,
-    ktap::{Document, MAX_DIAGNOSTICS, MAX_NAME, MAX_RESULTS, Point},
+    ktap::{Document, MAX_DIAGNOSTICS, MAX_NAME, Points, head},
 };
 
 /// Bytes of all texts of one program.
@@ -34,14 +34,12 @@ struct Report<'a> {
 /// Reads the output of one program line by line.
 #[derive(Debug, Default)]
 pub struct Output {
-    points: Vec<Point>,
-    text: usize,
+    points: Points<MAX_TEXT>,
     /// Passed, failed, broken, skipped and warned, as the program's summary counts them.
     summary: [Option<u64>; 5],
     in_summary: bool,
     warnings: u64,
     timed_out: bool,
-    uncounted: [u64; 3],
     /// The file that reports, but for the library's own.
     name: Option<String>,
 }
@@ -87,35 +85,19 @@ impl Output {
     fn add(&mut self, report: &Report<'_>, outcome: Outcome) {
         let reason = match (outcome, report.word) {
             (Outcome::Pass, _) => String::new(),
-            (_, Word::Broken) => format!("broken: {}", cut(report.text, MAX_DIAGNOSTICS)),
-            _ => cut(report.text, MAX_DIAGNOSTICS).into(),
+            (_, Word::Broken) => format!("broken: {}", head(report.text, MAX_DIAGNOSTICS)),
+            _ => head(report.text, MAX_DIAGNOSTICS).into(),
         };
         let words: Vec<&str> = report.place.split_ascii_whitespace().collect();
         let name = words.join(" ");
-        let name = cut(&name, MAX_NAME);
+        let name = head(&name, MAX_NAME);
         let size = name.len() + reason.len();
-        if self.points.len() >= MAX_RESULTS || self.text + size > MAX_TEXT {
-            self.uncounted[match outcome {
-                Outcome::Pass => 0,
-                Outcome::Skip => 2,
-                _ => 1,
-            }] += 1;
-            return;
-        }
-        self.text += size;
-        self.points.push(Point {
-            number: self.points.len() as u64 + 1,
-            name: name.into(),
-            outcome,
-            reason,
-            diagnostics: String::new(),
-            children: Vec::new(),
-        });
+        self.points.add(name.into(), outcome, reason, size);
     }
 
     /// Whether nothing of results has come.
     pub(super) fn is_empty(&self) -> bool {
-        self.points.is_empty() && self.warnings == 0 && self.summary == [None; 5]
+        self.points.list.is_empty() && self.warnings == 0 && self.summary == [None; 5]
     }
 
     /// Whether its summary has come whole: what follows is of another program.
@@ -133,10 +115,13 @@ impl Output {
         if self.is_empty() {
             return None;
         }
-        let count = |outcome| self.points.iter().filter(|p| p.outcome == outcome).count() as u64;
         let sum = |at: usize| self.summary[at].unwrap_or(0);
-        let failed = sum(1).max(count(Outcome::Fail) + self.uncounted[1]);
-        let bad = self.points.iter().filter(|p| p.outcome == Outcome::Fail);
+        let failed = sum(1).max(self.points.count(Outcome::Fail));
+        let bad = self
+            .points
+            .list
+            .iter()
+            .filter(|p| p.outcome == Outcome::Fail);
         let first = bad.map(|p| p.reason.as_str()).find(|r| !r.is_empty());
         let because = |words: &str| match first {
             Some(first) => format!("{words}: {first}"),
@@ -152,14 +137,14 @@ impl Output {
             (Outcome::Fail, because("failed"))
         } else if sum(2) > 0 {
             (Outcome::Fail, because("broken"))
-        } else if sum(0).max(count(Outcome::Pass) + self.uncounted[0]) > 0 {
+        } else if sum(0).max(self.points.count(Outcome::Pass)) > 0 {
             let message = match warnings {
                 0 => String::new(),
                 n => format!("it warned {n} times"),
             };
             (Outcome::Pass, message)
-        } else if sum(3).max(count(Outcome::Skip) + self.uncounted[2]) > 0 {
-            let reason = self.points.iter().map(|p| p.reason.as_str()).next_back();
+        } else if sum(3).max(self.points.count(Outcome::Skip)) > 0 {
+            let reason = self.points.list.last().map(|p| p.reason.as_str());
             (
                 Outcome::Skip,
                 reason.unwrap_or("it is not for this system").into(),
@@ -172,19 +157,8 @@ impl Output {
     /// What it printed, as results.
     #[must_use]
     pub fn finish(self) -> Document {
-        let is_ktap = !self.is_empty();
-        let [pass, fail, skip] = self.uncounted;
-        let uncounted = [
-            (Outcome::Pass, pass),
-            (Outcome::Fail, fail),
-            (Outcome::Skip, skip),
-        ];
-        Document {
-            is_ktap,
-            overflow: uncounted.into_iter().filter(|(_, n)| *n > 0).collect(),
-            results: crate::ktap::named_apart(self.points),
-            ..Document::default()
-        }
+        let has_results = !self.is_empty();
+        self.points.finish(has_results)
     }
 }
 
@@ -257,13 +231,4 @@ fn program(place: &str) -> Option<&str> {
     let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
     let is_library = stem.starts_with("tst_") || stem.starts_with("safe_") || stem == "tst";
     (!stem.is_empty() && !is_library).then_some(stem)
-}
-
-/// At most the first `max` bytes.
-fn cut(text: &str, max: usize) -> &str {
-    let mut end = max.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }

@@ -2,10 +2,9 @@
 
 use crate::{
     Outcome,
-    ktap::{Document, MAX_DIAGNOSTICS, MAX_NAME, MAX_RESULTS, Point, named_apart},
+    ktap::{Document, MAX_DIAGNOSTICS, MAX_NAME, Points, head},
 };
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 /// Bytes of all names and messages.
 const MAX_TEXT: usize = 16 << 20;
@@ -26,10 +25,8 @@ struct Row {
 /// Reads such output line by line. Lines that are no such object are ordinary output.
 #[derive(Debug, Default)]
 pub(super) struct JsonLines {
-    points: Vec<Point>,
-    overflow: BTreeMap<Outcome, u64>,
+    points: Points<MAX_TEXT>,
     problems: Vec<String>,
-    text: usize,
     came: bool,
 }
 
@@ -65,19 +62,7 @@ impl JsonLines {
         let name: String = head(&id, MAX_NAME).into();
         let reason: String = head(&message.unwrap_or_default(), MAX_DIAGNOSTICS).into();
         let size = name.len() + reason.len();
-        if self.points.len() >= MAX_RESULTS || self.text + size > MAX_TEXT {
-            *self.overflow.entry(outcome).or_default() += 1;
-            return;
-        }
-        self.text += size;
-        self.points.push(Point {
-            number: self.points.len() as u64 + 1,
-            name,
-            outcome,
-            reason,
-            diagnostics: String::new(),
-            children: Vec::new(),
-        });
+        self.points.add(name, outcome, reason, size);
     }
 
     fn problem(&mut self, problem: String) {
@@ -87,12 +72,10 @@ impl JsonLines {
     }
 
     pub fn finish(self) -> Document {
+        let has_results = self.came || !self.problems.is_empty();
         Document {
-            is_ktap: self.came || !self.problems.is_empty(),
-            results: named_apart(self.points),
             problems: self.problems,
-            overflow: self.overflow,
-            ..Document::default()
+            ..self.points.finish(has_results)
         }
     }
 }
@@ -111,14 +94,6 @@ fn outcome(word: &str) -> Option<Outcome> {
         "error" | "broken" => Some(Outcome::HarnessError),
         _ => None,
     })
-}
-
-fn head(text: &str, max: usize) -> &str {
-    let mut end = max.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 #[cfg(test)]

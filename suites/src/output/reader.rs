@@ -5,7 +5,7 @@ use crate::{
     OutputFormat, blktests,
     ktap::{Document, MAX_RESULTS, Parser},
     ltp,
-    recorded::{Line, Lines, pieces},
+    recorded::{CheckOutput, Line, Lines, pieces},
     xfstests,
 };
 

@@ -4,6 +4,7 @@
 //! [`Recorded`]. It decides nothing that needs more than the log: where a wrapper only says how its program exited,
 //! [`RecordedEnd::Exited`] says so.
 
+mod check_log;
 mod console;
 mod crash;
 mod detect;
@@ -22,5 +23,6 @@ pub use reader::Reader;
 pub use result::{Recorded, RecordedEnd, RecordedTest, Subtest, explain, subtests};
 pub use shelf::Shelf;
 
+pub(crate) use check_log::{CheckLog, CheckOutput};
 pub(crate) use family::{Family, KtapLog};
 pub(crate) use numbered::numbered;

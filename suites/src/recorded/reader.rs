@@ -1,6 +1,8 @@
 //! The way into a log.
 
-use super::{Family, KtapLog, Line, Lines, LogFormat, Recorded, detect::Detector, pieces};
+use super::{
+    CheckLog, Family, KtapLog, Line, Lines, LogFormat, Recorded, detect::Detector, pieces,
+};
 use crate::{blktests, kselftest, ltp, xfstests};
 
 /// Bytes that wait until the format is known.
@@ -27,8 +29,8 @@ enum Log {
     Ktap(KtapLog),
     Kselftest(kselftest::Log),
     Ltp(ltp::Log),
-    Xfstests(xfstests::Log),
-    Blktests(blktests::Log),
+    Xfstests(CheckLog<xfstests::Check>),
+    Blktests(CheckLog<blktests::Check>),
 }
 
 impl Reader {
@@ -111,8 +113,8 @@ impl Log {
             LogFormat::Kunit => Self::Ktap(KtapLog::new(Family::Kunit)),
             LogFormat::Kselftest => Self::Kselftest(kselftest::Log::default()),
             LogFormat::Ltp => Self::Ltp(ltp::Log::default()),
-            LogFormat::Xfstests => Self::Xfstests(xfstests::Log::default()),
-            LogFormat::Blktests => Self::Blktests(blktests::Log::default()),
+            LogFormat::Xfstests => Self::Xfstests(CheckLog::default()),
+            LogFormat::Blktests => Self::Blktests(CheckLog::default()),
         }
     }
 

@@ -6,9 +6,10 @@
 
 use crate::{
     Outcome,
-    ktap::{Document, MAX_DIAGNOSTICS, MAX_RESULTS, Point, named_apart},
+    ktap::{Document, MAX_DIAGNOSTICS, Points},
+    recorded::{CheckOutput, LogFormat},
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// Bytes of all reasons.
 const MAX_TEXT: usize = 4 << 20;
@@ -19,9 +20,7 @@ const MAX_WORD: usize = 64;
 /// Reads such output line by line.
 #[derive(Debug, Default)]
 pub struct Check {
-    points: Vec<Point>,
-    overflow: BTreeMap<Outcome, u64>,
-    text: usize,
+    points: Points<MAX_TEXT>,
     current: Option<Current>,
     section: Option<String>,
     /// The last point of each name.
@@ -106,36 +105,6 @@ fn verdict(rest: &str) -> Option<(Outcome, String, Sure)> {
 }
 
 impl Check {
-    /// Takes the next line.
-    pub fn line(&mut self, line: &str) {
-        if let Some(section) = line.strip_prefix("SECTION ") {
-            self.close(None);
-            self.section = section
-                .trim_start()
-                .strip_prefix("-- ")
-                .map(|s| s.trim().chars().take(MAX_WORD).collect());
-            return;
-        }
-        if let Some((name, rest)) = named(line) {
-            self.close(None);
-            // `generic/001 4s ... ` is only the beginning.
-            self.current = Some(Current {
-                name: name.into(),
-                verdict: None,
-            });
-            return self.take(rest);
-        }
-        if let Some(names) = line.strip_prefix("Failures:") {
-            return self.failures(names);
-        }
-        let is_tail = ["Ran:", "Not run:", "Failed ", "Passed all "];
-        if is_tail.iter().any(|tail| line.starts_with(tail)) {
-            self.ran |= line.starts_with("Ran:");
-            return self.close(None);
-        }
-        self.take(line);
-    }
-
     fn take(&mut self, text: &str) {
         let Some(current) = &mut self.current else {
             return;
@@ -174,10 +143,10 @@ impl Check {
                 let failed = failed.unwrap_or((Outcome::Fail, "check lists it as failed".into()));
                 self.add(&current.name, failed);
             } else if let Some(&at) = self.by_name.get(&name)
-                && self.points[at].outcome != Outcome::Fail
+                && self.points.list[at].outcome != Outcome::Fail
             {
-                self.points[at].outcome = Outcome::Fail;
-                self.points[at].reason = "check lists it as failed".into();
+                self.points.list[at].outcome = Outcome::Fail;
+                self.points.list[at].reason = "check lists it as failed".into();
             }
         }
         let is_listed = |name: &str| names.split_ascii_whitespace().any(|listed| listed == name);
@@ -211,37 +180,54 @@ impl Check {
 
     fn add(&mut self, name: &str, (outcome, reason): (Outcome, String)) {
         let name = self.full_name(name);
-        if self.points.len() >= MAX_RESULTS || self.text + reason.len() > MAX_TEXT {
-            *self.overflow.entry(outcome).or_default() += 1;
+        let size = reason.len();
+        if self.points.add(name.clone(), outcome, reason, size) {
+            self.by_name.insert(name, self.points.list.len() - 1);
+        }
+    }
+}
+
+impl CheckOutput for Check {
+    const SUITE: &str = "xfstests";
+    const FORMAT: LogFormat = LogFormat::Xfstests;
+
+    fn line(&mut self, line: &str) {
+        if let Some(section) = line.strip_prefix("SECTION ") {
+            self.close(None);
+            self.section = section
+                .trim_start()
+                .strip_prefix("-- ")
+                .map(|s| s.trim().chars().take(MAX_WORD).collect());
             return;
         }
-        self.text += reason.len();
-        self.by_name.insert(name.clone(), self.points.len());
-        self.points.push(Point {
-            number: self.points.len() as u64 + 1,
-            name,
-            outcome,
-            reason,
-            diagnostics: String::new(),
-            children: Vec::new(),
-        });
+        if let Some((name, rest)) = named(line) {
+            self.close(None);
+            // `generic/001 4s ... ` is only the beginning.
+            self.current = Some(Current {
+                name: name.into(),
+                verdict: None,
+            });
+            return self.take(rest);
+        }
+        if let Some(names) = line.strip_prefix("Failures:") {
+            return self.failures(names);
+        }
+        let is_tail = ["Ran:", "Not run:", "Failed ", "Passed all "];
+        if is_tail.iter().any(|tail| line.starts_with(tail)) {
+            self.ran |= line.starts_with("Ran:");
+            return self.close(None);
+        }
+        self.take(line);
     }
 
-    /// Says that the machine stopped here.
-    pub fn crash(&mut self, words: &str) {
+    fn crash(&mut self, words: &str) {
         self.close(Some(words));
     }
 
-    /// What was printed, as results.
-    #[must_use]
-    pub fn finish(mut self) -> Document {
+    fn finish(mut self) -> Document {
         self.close(None);
-        Document {
-            is_ktap: !self.points.is_empty(),
-            overflow: self.overflow,
-            results: named_apart(self.points),
-            ..Document::default()
-        }
+        let has_results = !self.points.list.is_empty();
+        self.points.finish(has_results)
     }
 }
 

@@ -29,12 +29,13 @@ fn devices() -> Vec<Arc<dyn BusDevice>> {
     let end: EndSignal = Arc::new(|_| {});
     let (device, _) = UnixStream::pair().expect("sockets");
     let line = EventFd::new(libc::EFD_NONBLOCK).expect("an event");
+    let clock_line = line.try_clone().expect("a copy");
     vec![
         Arc::new(AcpiPower::new(end.clone())),
         Arc::new(DebugPort::new(Arc::new(|_, _| {}))),
         Arc::new(I8042::new(end)),
         Arc::new(Pvpanic::new(Arc::new(|| {}))),
-        Arc::new(Rtc::new()),
+        Arc::new(Rtc::new(clock_line).expect("a thread")),
         Arc::new(Serial::new(device, line).expect("a thread")),
     ]
 }

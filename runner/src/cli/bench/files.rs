@@ -9,6 +9,7 @@ use super::{
     tree::{self, Size},
 };
 use crate::{
+    artifact::Scratch,
     cli::{Failure, machine::host},
     exit::Exit,
     session::Measured,
@@ -53,7 +54,7 @@ pub fn run(args: &FilesArgs) -> Result<Exit, Failure> {
         true => Size::QUICK,
         false => Size::FULL,
     };
-    let dir = tempfile::tempdir().map_err(host("make a temporary directory"))?;
+    let dir = Scratch::new().map_err(host("make a temporary directory"))?;
     tree::make(dir.path(), size).map_err(host("make files to read"))?;
     let mut document = Document {
         subject: bench.subject(),

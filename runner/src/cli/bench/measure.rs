@@ -2,7 +2,7 @@
 
 use super::args::{CommonArgs, Format};
 use crate::{
-    artifact::RunDir,
+    artifact::{RunDir, Scratch},
     cli::{
         Failure,
         machine::{Machinery, Rules, base_environment, host},
@@ -20,7 +20,6 @@ use std::{
     path::{Path, PathBuf},
 };
 use suites::Test;
-use tempfile::TempDir;
 use time::OffsetDateTime;
 
 /// Most bytes of what a command prints that are looked at.
@@ -37,7 +36,7 @@ pub struct Bench<'a> {
     reports: Reports,
     run_dir: RunDir,
     /// Removed at the end.
-    _scratch: TempDir,
+    _scratch: Scratch,
 }
 
 /// Which machine was measured.
@@ -72,7 +71,7 @@ impl<'a> Bench<'a> {
             .machine
             .prepare(args.kernel.as_deref(), &cwd, &base_environment())?;
         let failure = |e: &dyn std::error::Error| Failure::host(error_chain(e));
-        let scratch = tempfile::tempdir().map_err(host("make a temporary directory"))?;
+        let scratch = Scratch::new().map_err(host("make a temporary directory"))?;
         let run_dir = RunDir::create_at(scratch.path()).map_err(|e| failure(&e))?;
         let quiet = TerminalOptions {
             show: Show::Nothing,

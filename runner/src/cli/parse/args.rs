@@ -2,13 +2,12 @@
 
 use super::{judge::Judged, reports, show};
 use crate::{
-    cli::Failure,
+    cli::{Failure, input::read_pieces},
     error_chain,
     exit::{self, BootFailure, Exit, Verdict},
 };
 use std::{
-    fs::File,
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
 };
 use suites::recorded::{LogFormat, Reader, Recorded};
@@ -97,25 +96,9 @@ pub fn run(args: &ParseArgs) -> Result<Exit, Failure> {
 
 /// Reads a log piece by piece; no more of it than a line is held.
 fn read(path: &Path, format: Option<LogFormat>) -> io::Result<Recorded> {
-    let mut input: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(io::stdin().lock())
-    } else {
-        let file = File::open(path)?;
-        if file.metadata()?.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        Box::new(file)
-    };
     let mut reader = Reader::new(format);
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match input.read(&mut buffer) {
-            Ok(0) => return Ok(reader.finish()),
-            Ok(n) => reader.push(&buffer[..n]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    read_pieces(path, |bytes| reader.push(bytes))?;
+    Ok(reader.finish())
 }
 
 /// The status that `runner test` would end with for these outcomes.

@@ -69,8 +69,9 @@ pub fn intended(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::triage::tests::ended;
     use std::time::Duration;
-    use wire::{ExitStatus, TestEnded};
+    use wire::ExitStatus;
 
     const ALL: [Intended; 4] = [
         Intended::Reboot,
@@ -147,18 +148,7 @@ mod tests {
 
     #[test]
     fn a_test_that_ends_without_it_has_failed_unless_it_was_skipped() {
-        let ended = TestEnded {
-            test: 1,
-            status: ExitStatus::Exited(0),
-            timed_out: false,
-            duration_us: 1,
-            dropped: [0, 0],
-            artifacts_dropped: 0,
-            unkillable: vec![],
-            unfit: None,
-            taint: 0,
-            klog_seq: None,
-        };
+        let ended = ended(ExitStatus::Exited(0));
         let end = TestEnd::Ended(&ended);
         assert_eq!(judged(Outcome::Pass, "", &end, KEXEC), [Outcome::Fail; 4]);
         assert_eq!(judged(Outcome::Skip, "", &end, ""), [Outcome::Skip; 4]);

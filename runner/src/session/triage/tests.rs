@@ -9,7 +9,8 @@ fn ktap(text: &str) -> Document {
     parser.finish()
 }
 
-fn ended(status: ExitStatus) -> TestEnded {
+/// How a test ended, and nothing else to say of it.
+pub(super) fn ended(status: ExitStatus) -> TestEnded {
     TestEnded {
         test: 1,
         status,

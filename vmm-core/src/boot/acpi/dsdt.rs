@@ -79,7 +79,7 @@ fn add_serial_port(scope: &mut Vec<u8>) {
     .to_aml_bytes(scope);
 }
 
-/// The clock, without its interrupt line, which never rises: Linux then has no alarms rather than broken ones.
+/// The clock.
 fn add_clock(scope: &mut Vec<u8>) {
     Device::new(
         "RTC_".into(),
@@ -87,7 +87,7 @@ fn add_clock(scope: &mut Vec<u8>) {
             &Name::new("_HID".into(), &EISAName::new("PNP0B00")),
             &Name::new(
                 "_CRS".into(),
-                &ResourceTemplate::new(vec![&IO::new(port::RTC, port::RTC, 1, 2)]),
+                &ResourceTemplate::new(vec![&IO::new(port::RTC, port::RTC, 1, 2), &edge(gsi::RTC)]),
             ),
         ],
     )
