@@ -80,10 +80,10 @@ const KINDS: &[(&str, fn(usize) -> String)] = &[
     // Reports of many callers that begin and never end.
     ("splats-open", |n| {
         format!(
-            "[{:5}.{:06}][T{:5}] BUG: KASAN: slab-out-of-bounds in function_{n}+0x1/0x2\n",
+            "[{:5}.{:06}][{:>6}] BUG: KASAN: slab-out-of-bounds in function_{n}+0x1/0x2\n",
             n / 1_000_000,
             n % 1_000_000,
-            n % 1000
+            format!("T{}", n % 1000)
         )
     }),
 ];

@@ -128,22 +128,6 @@ FAULT slab_redzone(void)
 	kmem_cache_destroy(cache);
 }
 
-FAULT slab_poison(void)
-{
-	struct kmem_cache *cache = checked();
-	char *data = kmem_cache_alloc(cache, GFP_KERNEL);
-	char *other = kmem_cache_alloc(cache, GFP_KERNEL);
-
-	kmem_cache_free(cache, data);
-	poke(data + 8, 1);
-	/* Brings it back from a quarantine, and looks at it. */
-	kmem_cache_shrink(cache);
-	data = kmem_cache_alloc(cache, GFP_KERNEL);
-	kmem_cache_free(cache, data);
-	kmem_cache_free(cache, other);
-	kmem_cache_destroy(cache);
-}
-
 FAULT slab_left(void)
 {
 	struct kmem_cache *cache = checked();
@@ -282,7 +266,6 @@ const struct fault memory_faults[] = {
 	{ "fence-over", fence_over },
 #endif
 	{ "slab-redzone", slab_redzone },
-	{ "slab-poison", slab_poison },
 	{ "slab-left", slab_left },
 	{ "bad-page", bad_page_free },
 	{ "counter-left", counter_left },

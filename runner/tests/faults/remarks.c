@@ -13,7 +13,7 @@ FAULT flood(void)
 {
 	int i;
 
-	for (i = 0; i < 100000; i++)
+	for (i = 0; i < 20000; i++)
 		pr_info("line %d of many, as long as lines of a kernel log usually are, or a little longer\n", i);
 }
 
