@@ -9,6 +9,7 @@ use crate::facts;
 use crate::failure::{Failure, Result, Trying};
 use crate::fitness::Fitness;
 use crate::kmsg::{Marker, Pump};
+use crate::kvm;
 use crate::link::{Link, Received};
 use crate::mounts;
 use crate::reap::{Children, reap};
@@ -154,6 +155,11 @@ impl Server {
         timeline::mark(mark::ROOT_MOUNTED);
         self.root = Some(root);
         warnings.extend(settings::apply(&setup.hostname));
+        if setup.hold_kvm
+            && let Err(e) = kvm::hold()
+        {
+            warnings.push(format!("KVM cannot be held in use: {e}"));
+        }
         for warning in warnings {
             self.link.warn(warning)?;
         }

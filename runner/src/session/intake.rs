@@ -167,7 +167,8 @@ impl Session<'_> {
             })?;
         }
         let asked = self.settings.spec.cpus.count();
-        if ready.cpus != asked {
+        // An engine may add some that stay idle.
+        if ready.cpus < asked {
             let cpus = ready.cpus;
             self.reports.emit(Event::Warning {
                 text: format!("{cpus} of {asked} CPUs came online"),
