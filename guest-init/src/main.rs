@@ -14,6 +14,7 @@ mod facts;
 mod failure;
 mod fitness;
 mod kmsg;
+mod kvm;
 mod link;
 mod modules;
 mod mounts;

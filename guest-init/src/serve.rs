@@ -9,6 +9,7 @@ use crate::facts;
 use crate::failure::{Failure, Result, Trying};
 use crate::fitness::Fitness;
 use crate::kmsg::{Marker, Pump};
+use crate::kvm;
 use crate::link::{Link, Received};
 use crate::mounts;
 use crate::reap::{Children, reap};
@@ -156,6 +157,11 @@ impl Server {
         self.root = Some(root);
         static_nodes::make(&facts::release());
         warnings.extend(settings::apply(&setup.hostname));
+        if setup.hold_kvm
+            && let Err(e) = kvm::hold()
+        {
+            warnings.push(format!("KVM cannot be held in use: {e}"));
+        }
         for warning in warnings {
             self.link.warn(warning)?;
         }

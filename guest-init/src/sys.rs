@@ -112,6 +112,27 @@ pub fn loopback_up() -> io::Result<()> {
     .map(drop)
 }
 
+/// Makes one of KVM's requests whose argument is a number, here zero, and returns its answer.
+///
+/// `request` must be such a one.
+fn kvm(fd: BorrowedFd<'_>, request: u32) -> io::Result<libc::c_int> {
+    let request = request as libc::Ioctl;
+    // SAFETY: the argument is a number, not an address.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), request, 0) })
+}
+
+/// [`kvm`], answered with a new descriptor.
+pub fn kvm_new(fd: BorrowedFd<'_>, request: u32) -> io::Result<OwnedFd> {
+    let new = kvm(fd, request)?;
+    // SAFETY: KVM has just made it and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(new) })
+}
+
+/// [`kvm`], answered with nothing.
+pub fn kvm_order(fd: BorrowedFd<'_>, request: u32) -> io::Result<()> {
+    kvm(fd, request).map(drop)
+}
+
 /// What a new process becomes.
 pub struct Image {
     /// Path of the file to execute.

@@ -72,6 +72,20 @@ fn the_probe_calls_it_healthy() {
 
 #[test]
 #[ignore = "needs real KVM: run by on_real_kvm"]
+fn an_emulated_machine_keeps_kvm_in_use() {
+    if std::env::var_os("KSFT_MACHINE_SLOW").is_none() {
+        return eprintln!("SKIP: this is no emulated machine");
+    }
+    let open = std::fs::read_dir("/proc/1/fd").expect("root may look");
+    let machines = open
+        .flatten()
+        .filter_map(|fd| std::fs::read_link(fd.path()).ok())
+        .filter(|target| target == Path::new("anon_inode:kvm-vm"));
+    assert_eq!(machines.count(), 2);
+}
+
+#[test]
+#[ignore = "needs real KVM: run by on_real_kvm"]
 fn qemu_runs_a_kernel_on_it() {
     let Some(run) = common::Run::on_kernel() else {
         return;

@@ -23,7 +23,7 @@ pub use message::{
 };
 
 /// Version of the protocol; the guest says its own in [`GuestMessage::Hello`] and the host refuses any other.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// Name of the virtio-console port that carries frames both ways.
 pub const LINK_PORT: &str = "runner.link";

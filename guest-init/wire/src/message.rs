@@ -75,6 +75,8 @@ pub struct Setup {
     pub mount_options: String,
     /// Further shares, each mounted under an overlay of its own, in this order.
     pub shares: Vec<Share>,
+    /// Whether init keeps KVM in use, so that the kernel's code does not change with every virtual machine.
+    pub hold_kvm: bool,
 }
 
 /// One more host directory to show.

@@ -326,6 +326,7 @@ impl Machinery<'_> {
             packed: !self.boot.shared,
             mount_options: MOUNT_OPTIONS.into(),
             shares: Vec::new(),
+            hold_kvm: args.nested && self.engine.accelerator() == Accelerator::Tcg,
         };
         let shares = self.shares.iter().chain(further).enumerate();
         if self.boot.shared {

@@ -290,6 +290,7 @@ pub fn settings(run_dir: &Path, cancel: UnixStream) -> Settings {
             packed: false,
             mount_options: String::new(),
             shares: vec![],
+            hold_kvm: false,
         },
         env: vec![],
         cwd: "/".into(),
