@@ -37,10 +37,13 @@ impl StressNg {
                 .add(name.into(), Outcome::Fail, reason.into(), size);
         } else if text.contains("No stress workers invoked") {
             self.idle = true;
-        } else if text.contains("skipped") || text.contains("skipping") {
-            self.why = Some(text.into());
-        } else if text.contains("aborted early") && self.why.is_none() {
-            self.why = Some(text.into());
+        } else {
+            let is_reason = text.contains("skipped") || text.contains("skipping");
+            // What comes behind a reason says less.
+            let is_end = text.contains("aborted early") && self.why.is_none();
+            if is_reason || is_end {
+                self.why = Some(text.into());
+            }
         }
     }
 

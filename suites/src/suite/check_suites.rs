@@ -161,15 +161,17 @@ fn test_of(kind: &Kind, dir: &Path, group: &str, case: &str) -> Test {
     }
 }
 
-/// Whether a file of shell assignments sets a variable.
+/// Whether a file of shell assignments sets a variable, first on a line or behind `export` and others.
 fn names_device(path: &Path, variable: &str) -> bool {
+    let sets = |word: &str| {
+        let rest = word.strip_prefix(variable);
+        rest.is_some_and(|rest| rest.starts_with('='))
+    };
     bounded_text(path).is_ok_and(|text| {
-        text.lines().any(|line| {
-            let line = line.trim_start();
-            let line = line.strip_prefix("export ").unwrap_or(line);
-            line.strip_prefix(variable)
-                .is_some_and(|rest| rest.starts_with('='))
-        })
+        let mut lines = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with('#'));
+        lines.any(|line| line.split([' ', '\t', ';']).any(sets))
     })
 }
 
@@ -276,6 +278,34 @@ mod tests {
             .to_string();
         for part in ["ltp/fsstress", "run make in"] {
             assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_device_is_named_by_any_assignment() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("local.config");
+        let names = |text: &str| {
+            fs::write(&path, text).expect("a file");
+            names_device(&path, "TEST_DEV")
+        };
+        for text in [
+            "TEST_DEV=/dev/vdb\n",
+            "[ext4]\n  TEST_DEV=/dev/vdb\n",
+            "export TEST_DEV=x\n",
+            "export FSTYP=tmpfs TEST_DEV=x TEST_DIR=/mnt\n",
+            "FSTYP=tmpfs;TEST_DEV=x\n",
+        ] {
+            assert!(names(text), "{text}");
+        }
+        for text in [
+            "",
+            "# TEST_DEV=x\n",
+            "TEST_DEVS=x\n",
+            "MY_TEST_DEV=x\n",
+            "echo TEST_DEV\n",
+        ] {
+            assert!(!names(text), "{text}");
         }
     }
 

@@ -207,6 +207,10 @@ fn kirk_since_its_fourth_version() {
             &format!("abs01.c:1: TPASS: x\nabs01.c:2: TCONF: y\n{}", sums(1, 1)),
         ),
         test(
+            "gf01",
+            &format!("Executing: nothing\n1 is 1\n{}", sums(1, 0)),
+        ),
+        test(
             "none01",
             &format!(
                 "tst_test.c:9: TINFO: x\ntst_test.c:9: TCONF: no\n{}",
