@@ -5,8 +5,11 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 /// Bytes of a piece of the kinds that have no lines.
 const PIECE: usize = 64 << 10;
 
-/// A kind of log: its name, and its part number `n`.
-const KINDS: &[(&str, fn(usize) -> String)] = &[
+/// A kind of log: its name, and what writes its part number `n`.
+type Kind = (&'static str, fn(usize) -> String);
+
+/// All of them.
+const KINDS: &[Kind] = &[
     ("ktap", |n| {
         format!("ok {} the result number {n} of a program\n", n + 1)
     }),
