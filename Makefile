@@ -3,7 +3,7 @@
 CARGO ?= cargo
 RUNNER = target/release/runner
 
-.PHONY: setup demo check bench stress compare install
+.PHONY: setup demo check bench bench-logs compare stress faults install
 
 ## Install what is missing (Debian and Ubuntu) and fetch the kernel and sources that the demo and the tests boot.
 setup:
@@ -21,13 +21,21 @@ check: setup
 bench: setup
 	@scripts/bench
 
+## A suite's tests by its own runner and by ours, test by test: make compare KERNEL=bzImage SUITE=kselftest TREE=installed-tree
+compare: setup
+	@scripts/compare $(SUITE) $(TREE) $(TESTS)
+
 ## Boot N machines of our own monitor in a row, 100 unless said otherwise: make stress N=1000
 stress: setup
 	@scripts/stress $(N)
 
-## A suite's tests beside its own runner: make compare KERNEL=bzImage SUITE=ltp TREE=/opt/ltp TESTS=math
-compare:
-	@scripts/compare $(KERNEL) $(SUITE) $(TREE) $(TESTS)
+## Read logs of 1 GiB: time and memory. Another size in MiB: make bench-logs SIZE=256
+bench-logs:
+	@SIZE=$(SIZE) scripts/bench-logs
+
+## Commit every kind of fault in a kernel that checks itself; builds that kernel once (scripts/faults).
+faults: setup
+	@scripts/faults
 
 ## Install the one binary for this user.
 install:

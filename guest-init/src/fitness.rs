@@ -40,7 +40,12 @@ pub struct Fitness {
     devices: Vec<(&'static str, u64)>,
     /// Names at the top of the root.
     names: Vec<OsString>,
+    /// Whether the lock validator is at work.
+    validates_locks: bool,
 }
+
+/// Where the lock validator says what it does (`kernel/locking/lockdep_proc.c`), in kernels that have it.
+const LOCKDEP: &str = "/proc/lockdep_stats";
 
 impl Fitness {
     /// Takes note of how things are.
@@ -53,6 +58,7 @@ impl Fitness {
             mounts: noted(MOUNTS, mounted),
             devices: noted(DEVICES, device),
             names: names(),
+            validates_locks: validates_locks(),
         }
     }
 
@@ -70,7 +76,24 @@ impl Fitness {
         changed(&self.mounts, mounted)
             .or_else(|| changed(&self.devices, device))
             .or_else(gone)
+            .or_else(|| {
+                // It reports once, and rests after every oops and sanitizer's report too: later tests would pass unwatched.
+                let rests = self.validates_locks && !validates_locks();
+                rests.then(|| "the kernel's lock validator has switched itself off".to_owned())
+            })
     }
+}
+
+fn validates_locks() -> bool {
+    fs::read_to_string(LOCKDEP).is_ok_and(|stats| is_validating(&stats))
+}
+
+/// `debug_locks: 1` among the statistics.
+fn is_validating(stats: &str) -> bool {
+    let values = stats.lines().filter_map(|line| line.split_once(':'));
+    values
+        .filter(|(name, _)| name.trim() == "debug_locks")
+        .any(|(_, value)| value.trim() != "0")
 }
 
 fn mounted(path: &str) -> Option<u64> {
@@ -96,6 +119,19 @@ mod tests {
         let fitness = Fitness::now();
         assert!(fitness.devices.iter().any(|(path, _)| *path == "/dev/null"));
         assert_eq!(fitness.lost(), None);
+    }
+
+    #[test]
+    fn a_lock_validator_that_rests_is_known() {
+        let stats = |value| format!(" redundant links:    0\n\n debug_locks:        {value}\n");
+        assert!(is_validating(&stats(1)));
+        assert!(!is_validating(&stats(0)));
+        assert!(!is_validating(""));
+        let mut fitness = Fitness::now();
+        fitness.validates_locks = true;
+        let lost = fitness.lost();
+        // On a host whose kernel has the validator it may be at work.
+        assert_eq!(lost.is_none(), validates_locks(), "{lost:?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! KVM's code, and the scheduler's for its sake, has branches that are patched when the first virtual machine, CPU without
 //! local APIC or CPU with a disabled one comes to be and when the last is gone (`preempt_notifier_key`,
-//! `kernel/sched/core.c`; `kvm_has_noapic_vcpu`, `apic_sw_disabled`, `arch/x86/kvm/lapic.c`). QEMU's emulation before 8.1
+//! `kernel/sched/core.c`; `kvm_has_noapic_vcpu`, `apic_sw_disabled`, `arch/x86/kvm/lapic.c`). QEMU's emulation (seen with 7.2)
 //! can keep a translation of the breakpoint that stands there for a moment, and then all CPUs run in circles on it: it reads
 //! an instruction before it watches the instruction's page for writes. One of each that is always there, and those
 //! branches stay as they are.

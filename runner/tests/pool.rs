@@ -68,6 +68,51 @@ fn two_machines_share_the_tests_and_a_crash_costs_one() {
     }
 }
 
+/// Ways for one of many tests to end, with what becomes of it.
+const WAYS: [(&str, &str); 6] = [
+    ("exit 0", "pass"),
+    ("exit 1", "fail"),
+    ("exit 4", "skip"),
+    ("kill -SEGV $$", "fail"),
+    ("printf '1..2\\nok 1 a\\nok 2 b\\n'", "pass"),
+    ("printf '1..1\\nnot ok 1 a\\n'; exit 1", "fail"),
+];
+
+#[test]
+fn of_hundreds_of_tests_none_is_lost_to_the_crashes_among_them() {
+    const TESTS: usize = 300;
+    // Crashes come alone, twice in a row, first and last.
+    let crashes = |n: usize| n.is_multiple_of(60) || n == 61 || n == TESTS - 1;
+    let Some(mut run) = small() else { return };
+    run = run.args(["--jobs", "2"]);
+    for n in 0..TESTS {
+        let way = match crashes(n) {
+            true => "echo c > /proc/sysrq-trigger; sleep 100",
+            false => WAYS[n % WAYS.len()].0,
+        };
+        run = run.sh(&format!("test-{n}"), &format!("echo this is $0; {way}"));
+    }
+    let done = run.run();
+    done.assert_status(1);
+    let names: Vec<String> = (0..TESTS).map(|n| format!("test-{n}")).collect();
+    assert_eq!(order(&done), names);
+    let results = done.results["results"].as_array().expect("results");
+    for (n, result) in results.iter().enumerate() {
+        if crashes(n) {
+            assert_eq!(result["outcome"], "kernel-crash", "{result:#}");
+            continue;
+        }
+        assert_eq!(result["outcome"], WAYS[n % WAYS.len()].1, "{result:#}");
+        let output = result["stdout"]["file"].as_str().expect("output");
+        let output = done.file(output);
+        let its_own = format!("this is test-{n}\n");
+        assert!(output.starts_with(&its_own), "{output}");
+    }
+    let machines = done.results["machines"].as_array().expect("machines");
+    let crashed = (0..TESTS).filter(|n| crashes(*n)).count();
+    assert!(machines.len() <= crashed + 2, "{} machines", machines.len());
+}
+
 #[test]
 fn an_interrupt_ends_all_machines() {
     let Some(run) = small() else { return };

@@ -143,6 +143,10 @@ __attribute__((noinline)) void outer(int n)
 \tinnermost(n);
 }
 
+#ifdef BANNER
+const char linux_banner[] __attribute__((used)) = BANNER;
+#endif
+
 void _start(void)
 {
 \touter(1);
@@ -199,6 +203,135 @@ fn stacks_get_source_lines_with_inlined_functions_from_a_vmlinux() {
         "{}",
         text.stdout
     );
+}
+
+/// A module as the kernel's build makes it, relocatable, its functions in sections of their own; `None` without a compiler.
+fn module(place: &Place, name: &str, release: &str) -> Option<PathBuf> {
+    if !on_path("gcc") {
+        eprintln!("SKIP: gcc is not installed");
+        return None;
+    }
+    let source = format!(
+        "\
+static const char magic[] __attribute__((used, section(\".modinfo\"))) = \"vermagic={release} SMP\";
+int sink;
+void before(void)
+{{
+\tsink = 1;
+}}
+
+void stale(void)
+{{
+\tsink = 2;
+}}
+"
+    );
+    place.write("driver/module.c", source);
+    let mut gcc = Command::new("gcc");
+    gcc.args([
+        "-c",
+        "-g",
+        "-O1",
+        "-fno-pic",
+        "-mcmodel=kernel",
+        "-ffunction-sections",
+        "-o",
+        name,
+        "driver/module.c",
+    ])
+    .current_dir(place.path());
+    assert!(gcc.status().expect("gcc starts").success());
+    Some(place.path().join(name))
+}
+
+#[test]
+fn frames_in_modules_get_source_lines_from_the_modules_file() {
+    let place = Place::new();
+    place.write("log", LOG);
+    let (Some(_), Some(_)) = (
+        vmlinux(&place, &["-g"]),
+        module(&place, "some-module.ko", "6.12.3"),
+    ) else {
+        return;
+    };
+    let of = |args: &[&str]| {
+        let said = place.runner(
+            [
+                &["splats", "--vmlinux", "vmlinux", "--format", "json"],
+                args,
+                &["log"],
+            ]
+            .concat(),
+        );
+        said.assert(1, &[]);
+        json(&said)["splats"][0]["frames"][2].clone()
+    };
+    let lone = of(&[]);
+    assert_eq!(lone["module"], "some_module");
+    assert_eq!(
+        lone["locations"],
+        Value::Null,
+        "it is looked for in build trees only"
+    );
+    for place in [".", "some-module.ko"] {
+        let frame = of(&["--modules", place]);
+        let found = &frame["locations"][0];
+        assert_eq!(found["function"], "stale", "{frame:#}");
+        assert_eq!(found["line"], 10, "{frame:#}");
+        let file = found["file"].as_str().expect("a file");
+        assert!(file.ends_with("driver/module.c"), "{file}");
+    }
+    // A build tree is known by its list.
+    place.write("modules.order", "driver/some-module.o\n");
+    assert_eq!(of(&[])["locations"][0]["function"], "stale");
+    place
+        .runner([
+            "splats",
+            "--vmlinux",
+            "vmlinux",
+            "--modules",
+            "nosuch",
+            "log",
+        ])
+        .assert_line(128, &["--modules", "nosuch"]);
+}
+
+#[test]
+fn a_vmlinux_or_a_module_of_another_kernel_gives_no_lines() {
+    let place = Place::new();
+    let banner = "-DBANNER=\"Linux version 6.12.3 (me@host) (gcc) #7 SMP\"";
+    let (Some(_), Some(_)) = (
+        vmlinux(&place, &["-g", banner]),
+        module(&place, "some-module.ko", "6.12.4"),
+    ) else {
+        return;
+    };
+    let lines = |kernel: &str, said: &[&str]| {
+        let line = format!(
+            "[    2.463564] CPU: 1 PID: 70 Comm: sh Not tainted {kernel}\n[    2.463564] Modules"
+        );
+        place.write("log", LOG.replacen("[    2.463564] Modules", &line, 1));
+        let args = [
+            "splats",
+            "--vmlinux",
+            "vmlinux",
+            "--modules",
+            ".",
+            "--format",
+            "json",
+            "log",
+        ];
+        let run = place.runner(args);
+        run.assert(1, said);
+        let splat = json(&run)["splats"][0].clone();
+        let has = |frame: usize| splat["frames"][frame]["locations"].is_array();
+        (splat["kernel"].clone(), has(0), has(2))
+    };
+    // The module is of another release than both.
+    assert_eq!(lines("6.12.3 #7", &[]), ("6.12.3 #7".into(), true, false));
+    // Built again since.
+    let why = ["log has splats of Linux 6.12.3 #8, and --vmlinux is of 6.12.3 #7"];
+    assert_eq!(lines("6.12.3 #8", &why), ("6.12.3 #8".into(), false, false));
 }
 
 #[test]

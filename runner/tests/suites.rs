@@ -226,6 +226,7 @@ fn the_kernels_unit_tests_run_while_it_boots() {
         .as_array()
         .expect("results");
     assert!(subtests.len() > 10, "{subtests:?}");
+    assert_eq!(subtests[0]["path"], serde_json::json!(["hlist_test_init"]));
 
     // Without debugfs the results are those in the kernel log.
     let log = Run::new()

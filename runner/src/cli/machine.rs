@@ -350,7 +350,7 @@ impl Machinery<'_> {
             spec: MachineSpec {
                 kernel,
                 initramfs,
-                append: args.append.clone(),
+                append: [&self.boot.options()[..], &args.append].concat(),
                 cpus: self.cpus,
                 memory_mib: self.memory_mib,
                 transport: self.boot.transport,

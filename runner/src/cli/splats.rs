@@ -32,6 +32,10 @@ pub struct SplatsArgs {
     /// The kernel's vmlinux: stacks get source lines from its debug information
     #[arg(long, value_name = "FILE")]
     vmlinux: Option<PathBuf>,
+    /// Where modules with debug information are, beside its build tree and /usr/lib/debug: a directory, or a .ko file;
+    /// repeatable
+    #[arg(long, value_name = "PATH", requires = "vmlinux")]
+    modules: Vec<PathBuf>,
     /// Least severity that is listed
     #[arg(long, value_enum, default_value_t = Least::Warning)]
     severity: Least,
@@ -85,7 +89,7 @@ pub fn run(args: &SplatsArgs) -> Result<Exit, Failure> {
     let mut lines = args
         .vmlinux
         .as_deref()
-        .map(open_lines)
+        .map(|vmlinux| open_lines(vmlinux, &args.modules))
         .transpose()?
         .flatten();
     let name = if args.file == Path::new("-") {
@@ -110,7 +114,9 @@ pub fn run(args: &SplatsArgs) -> Result<Exit, Failure> {
         .filter(|splat| splat.severity >= least)
         .collect();
     if let Some(lines) = &mut lines {
-        lines.decode(&mut found);
+        for other in lines.decode(&mut found) {
+            eprintln!("runner: {}", of_another(&name, &other, lines));
+        }
     }
     let text = match args.format {
         Format::Json => {
@@ -133,15 +139,35 @@ pub fn run(args: &SplatsArgs) -> Result<Exit, Failure> {
 }
 
 /// Opens a vmlinux; one without debug information is only a pity.
-fn open_lines(path: &Path) -> Result<Option<SourceLines>, Failure> {
+fn open_lines(path: &Path, modules: &[PathBuf]) -> Result<Option<SourceLines>, Failure> {
+    if let Some(gone) = modules.iter().find(|place| !place.exists()) {
+        return Err(Failure::host(format!(
+            "--modules: {} is not there",
+            gone.display()
+        )));
+    }
     match SourceLines::open(path) {
-        Ok(lines) => Ok(Some(lines)),
+        Ok(lines) => {
+            let places = modules.iter().rev();
+            Ok(Some(
+                places.fold(lines, |lines, place| lines.with_modules(place)),
+            ))
+        }
         Err(why @ (LinesError::NoDebugInfo(_) | LinesError::NoSymbols(_))) => {
             eprintln!("runner: {why}");
             Ok(None)
         }
         Err(error) => Err(Failure::host(format!("--vmlinux: {}", error_chain(&error)))),
     }
+}
+
+/// What to say of splats of another kernel.
+fn of_another(log: &str, other: &str, lines: &SourceLines) -> String {
+    let ours = lines.name().unwrap_or_default();
+    format!(
+        "{log} has splats of Linux {}, and --vmlinux is of {ours}: their stacks stay without source lines",
+        plain(other)
+    )
 }
 
 fn scan(log: &Path) -> io::Result<(Vec<Splat>, u64)> {

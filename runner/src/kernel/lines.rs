@@ -1,6 +1,11 @@
 //! Source lines of a kernel's stack traces: from function and offset, as the kernel prints them, by the debug information of
-//! its vmlinux. Functions and offsets stay where the kernel itself is moved to (KASLR).
+//! its vmlinux, and of its modules. Functions and offsets stay where the kernel itself is moved to (KASLR).
 
+mod files;
+mod module;
+mod name;
+
+use self::{files::Files, module::ModuleLines};
 use super::Symbols;
 use addr2line::Loader;
 use object::{
@@ -10,7 +15,7 @@ use object::{
 };
 use splats::{Frame, Location, Splat};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs::File,
     path::{Path, PathBuf},
 };
@@ -51,17 +56,35 @@ pub enum LinesError {
     NoDebugInfo(PathBuf),
 }
 
-/// Finds source lines in a vmlinux with debug information.
+/// Most modules that are open at the same time.
+const MAX_MODULES: usize = 32;
+
+/// Debug information, ready to be asked.
+type Loaded = Loader;
+
+fn loaded(path: &Path) -> Option<Loaded> {
+    Loader::new(path).ok()
+}
+
+/// A frame as it is looked up: module, function, offset, size, whether it is where the CPU was.
+type Key = (Option<String>, String, u64, u64, bool);
+
+/// Finds source lines in a vmlinux with debug information, and in the modules beside it.
 pub struct SourceLines {
     symbols: Symbols,
-    loader: Loader,
+    loaded: Loaded,
+    /// Release and number of the build, where the file has them.
+    name: Option<String>,
     /// What comes before the names of files.
     tree: String,
-    known: HashMap<(String, u64, u64, bool), Vec<Location>>,
+    files: Files,
+    /// By their names; `None` for those that give no lines.
+    modules: HashMap<String, Option<ModuleLines>>,
+    known: HashMap<Key, Vec<Location>>,
 }
 
 impl SourceLines {
-    /// Opens a vmlinux.
+    /// Opens a vmlinux. Its modules are looked for in its build tree, or where a distribution's packages put them.
     ///
     /// # Errors
     /// [`LinesError`].
@@ -86,29 +109,67 @@ impl SourceLines {
         if !has_debug_info {
             return Err(LinesError::NoDebugInfo(path.into()));
         }
-        let loader = Loader::new(path).map_err(|_| LinesError::NoDebugInfo(path.into()))?;
+        let banner = symbols.address_of("linux_banner");
+        let name = banner.and_then(|address| name::named(&data, address));
+        let loaded = loaded(path).ok_or_else(|| LinesError::NoDebugInfo(path.into()))?;
         let mut lines = Self {
             symbols,
-            loader,
+            loaded,
+            files: Files::beside(
+                path,
+                name.as_deref().and_then(|name| name.split(' ').next()),
+            ),
+            name,
             tree: String::new(),
+            modules: HashMap::new(),
             known: HashMap::new(),
         };
         lines.tree = lines.find_tree().unwrap_or_default();
         Ok(lines)
     }
 
-    /// Adds source lines to the frames of these splats, as far as they are in the kernel proper.
-    pub fn decode(&mut self, splats: &mut [Splat]) {
-        for frame in splats.iter_mut().flat_map(|splat| &mut splat.frames) {
-            self.decode_frame(frame);
+    /// The same with a directory, or a file, in which modules are looked for first.
+    #[must_use]
+    pub fn with_modules(mut self, place: &Path) -> Self {
+        self.files.first(place);
+        self
+    }
+
+    /// The kernel that the vmlinux is of: release and number of the build, where the file has them.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Adds source lines to the frames of these splats. Those of another kernel get none, since they would be wrong: the names
+    /// of such kernels.
+    pub fn decode(&mut self, splats: &mut [Splat]) -> BTreeSet<String> {
+        let mut others = BTreeSet::new();
+        for splat in splats {
+            match (&splat.kernel, &self.name) {
+                (Some(theirs), Some(ours)) if theirs != ours => {
+                    others.insert(theirs.clone());
+                }
+                _ => {
+                    let frames = splat.frames.iter_mut();
+                    frames.for_each(|frame| self.decode_frame(frame));
+                }
+            }
         }
+        others
     }
 
     fn decode_frame(&mut self, frame: &mut Frame) {
-        let (Some(offset), Some(size), None) = (frame.offset, frame.size, &frame.module) else {
+        let (Some(offset), Some(size)) = (frame.offset, frame.size) else {
             return;
         };
-        let key = (frame.function.clone(), offset, size, frame.exact);
+        let key = (
+            frame.module.clone(),
+            frame.function.clone(),
+            offset,
+            size,
+            frame.exact,
+        );
         if let Some(known) = self.known.get(&key) {
             frame.locations.clone_from(known);
             return;
@@ -119,67 +180,92 @@ impl SourceLines {
         } else {
             offset.saturating_sub(1)
         };
-        let address = self.address_of(&frame.function, size);
-        let locations = address.and_then(|address| self.locations(address.checked_add(place)?));
+        let locations = match &frame.module {
+            None => {
+                let address = the_one(self.symbols.all_of(&frame.function), size);
+                address.and_then(|address| {
+                    locations(&self.loaded, address.checked_add(place)?, &self.tree)
+                })
+            }
+            Some(module) => self.in_module(&module.clone(), &frame.function, size, place),
+        };
         frame.locations = locations.unwrap_or_default();
         self.known.insert(key, frame.locations.clone());
     }
 
-    /// The address of a function; of several of one name, the one of this size; none where none fits.
-    fn address_of(&self, function: &str, size: u64) -> Option<u64> {
-        let mut found = self.symbols.all_of(function);
-        let first = found.next()?;
-        let others: Vec<(u64, u64)> = found.collect();
-        if others.is_empty() {
-            return Some(first.0);
-        }
-        let mut fitting = std::iter::once(first)
-            .chain(others)
-            .filter(|(_, length)| *length == size);
-        match (fitting.next(), fitting.next()) {
-            (Some((address, _)), None) => Some(address),
-            _ => None,
-        }
-    }
-
-    /// The places of an address, innermost inlined function first.
-    fn locations(&self, address: u64) -> Option<Vec<Location>> {
-        let mut frames = self.loader.find_frames(address).ok()?;
-        let mut locations = Vec::new();
-        while let Ok(Some(frame)) = frames.next() {
-            if locations.len() == MAX_INLINED {
-                break;
+    fn in_module(
+        &mut self,
+        module: &str,
+        function: &str,
+        size: u64,
+        place: u64,
+    ) -> Option<Vec<Location>> {
+        if !self.modules.contains_key(module) {
+            if self.modules.len() == MAX_MODULES {
+                self.modules.clear();
             }
-            let name = frame
-                .function
-                .as_ref()
-                .and_then(|function| function.raw_name().ok());
-            let (file, line) = frame
-                .location
-                .map_or((None, None), |place| (place.file, place.line));
-            let file = file.map(|file| self.below_tree(file).to_owned());
-            locations.push(Location {
-                function: name.map_or_else(|| "?".to_owned(), |name| name.into_owned()),
-                file,
-                line,
-            });
+            let release = self.name.as_deref().and_then(|name| name.split(' ').next());
+            let mut files = self.files.of(module);
+            let opened = files.find_map(|file| ModuleLines::open(&file, release));
+            self.modules.insert(module.to_owned(), opened);
         }
-        Some(locations)
-    }
-
-    fn below_tree<'f>(&self, file: &'f str) -> &'f str {
-        let below = file.strip_prefix(&self.tree).unwrap_or(file);
-        below.strip_prefix("./").unwrap_or(below)
+        let lines = self.modules.get(module)?.as_ref()?;
+        let address = the_one(lines.all_of(function), size)?;
+        locations(lines.loaded(), address.checked_add(place)?, &self.tree)
     }
 
     /// Where the kernel was built, with the slash behind.
     fn find_tree(&self) -> Option<String> {
         let (function, file) = LANDMARK;
         let address = self.symbols.address_of(function)?;
-        let location = self.loader.find_location(address).ok()??;
+        let location = self.loaded.find_location(address).ok()??;
         let tree = location.file?.strip_suffix(file)?;
         Some(tree.strip_suffix("./").unwrap_or(tree).to_owned())
     }
+}
+
+/// The address of a function; of several of one name, the one of this size; none where none fits.
+fn the_one(mut found: impl Iterator<Item = (u64, u64)>, size: u64) -> Option<u64> {
+    let first = found.next()?;
+    let others: Vec<(u64, u64)> = found.collect();
+    if others.is_empty() {
+        return Some(first.0);
+    }
+    let mut fitting = std::iter::once(first)
+        .chain(others)
+        .filter(|(_, length)| *length == size);
+    match (fitting.next(), fitting.next()) {
+        (Some((address, _)), None) => Some(address),
+        _ => None,
+    }
+}
+
+/// The places of an address, innermost inlined function first; files as they lie below `tree`.
+fn locations(loaded: &Loaded, address: u64, tree: &str) -> Option<Vec<Location>> {
+    let mut frames = loaded.find_frames(address).ok()?;
+    let mut locations = Vec::new();
+    while let Ok(Some(frame)) = frames.next() {
+        if locations.len() == MAX_INLINED {
+            break;
+        }
+        let name = frame
+            .function
+            .as_ref()
+            .and_then(|function| function.raw_name().ok());
+        let (file, line) = frame
+            .location
+            .map_or((None, None), |place| (place.file, place.line));
+        let below = |file: &str| {
+            let below = file.strip_prefix(tree).unwrap_or(file);
+            below.strip_prefix("./").unwrap_or(below).to_owned()
+        };
+        locations.push(Location {
+            function: name.map_or_else(|| "?".to_owned(), |name| name.into_owned()),
+            file: file.map(below),
+            line,
+        });
+    }
+    Some(locations)
 }
 
 #[cfg(test)]

@@ -136,6 +136,24 @@ pub enum RootTransport {
     Initramfs,
 }
 
+/// Whether a kernel comes up by its PVH entry. The C code there (`arch/x86/platform/pvh/enlighten.c`) is checked by KASAN like
+/// all other, before there is a shadow to check it by: such a kernel resets without a word.
+fn has_pvh_entry(config: &KernelConfig) -> bool {
+    config.is_on("PVH")
+        && !["KASAN", "KMSAN"]
+            .iter()
+            .any(|checker| config.is_on(checker))
+}
+
+/// Options without which a checker built into the kernel would be silent after its first report (`mm/kasan/report.c`): later
+/// tests would pass unwatched.
+fn options_of(config: &KernelConfig) -> Vec<String> {
+    match config.is_on("KASAN") {
+        true => vec!["kasan_multi_shot".to_owned()],
+        false => Vec::new(),
+    }
+}
+
 impl Boot {
     /// Looks at the kernel's configuration and collects the modules that it takes to do as `wishes` say, on an engine that
     /// boots kernels as `boots` says.
@@ -219,7 +237,7 @@ impl Boot {
         let initramfs =
             kernel::build_initramfs(INIT, &modules).map_err(|e| Failure::host(error_chain(&e)))?;
         let unpacked = if wishes.unpack {
-            let pvh = by_pvh.then(|| config.is_some_and(|config| config.is_on("PVH")));
+            let pvh = by_pvh.then(|| config.is_some_and(has_pvh_entry));
             kernel::unpacked(&image, pvh, cache_dir)
         } else {
             None
@@ -243,6 +261,11 @@ impl Boot {
             config: found_config,
             modules: found_modules,
         })
+    }
+
+    /// Options of the kernel command line that this kernel gets unasked.
+    pub fn options(&self) -> Vec<String> {
+        self.config.as_ref().map(options_of).unwrap_or_default()
     }
 
     /// Adds another archive to the initramfs.
@@ -310,5 +333,19 @@ mod tests {
         let elf = object::File::parse(INIT).expect("an ELF file");
         let dynamic = object::Object::dynamic_symbols(&elf).count();
         assert_eq!(dynamic, 0, "it needs shared libraries");
+    }
+
+    #[test]
+    fn a_kernel_that_checks_itself_is_not_entered_by_pvh() {
+        for (text, enters) in [
+            ("CONFIG_X86_64=y\nCONFIG_PVH=y\n", true),
+            ("CONFIG_X86_64=y\n", false),
+            ("CONFIG_X86_64=y\nCONFIG_PVH=y\nCONFIG_KASAN=y\n", false),
+        ] {
+            let config = KernelConfig::parse(text, "a test").expect("a configuration");
+            assert_eq!(has_pvh_entry(&config), enters, "{text}");
+            let told = options_of(&config) == ["kasan_multi_shot"];
+            assert_eq!(told, text.contains("KASAN"), "{text}");
+        }
     }
 }

@@ -69,7 +69,7 @@ impl Session<'_> {
             verdict: verdict.clone(),
             oops: self.complaint(&findings, &test.splats),
         });
-        let splats = self.test_splats(findings, &test.splats);
+        let splats = self.test_splats(findings, &test.splats)?;
         let dropped = ended.map_or([0, 0], |ended| ended.dropped);
         let [stdout, stderr, kernel_log] = files.references(dropped);
         let artifacts = files.artifacts();

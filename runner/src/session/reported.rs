@@ -12,17 +12,25 @@ use suites::SplatPolicy;
 
 impl Session<'_> {
     /// A test's splats as reports have them.
-    pub fn test_splats(&mut self, findings: Findings, policy: &SplatPolicy) -> Vec<TestSplat> {
+    ///
+    /// # Errors
+    /// [`SessionError::Report`].
+    pub fn test_splats(
+        &mut self,
+        findings: Findings,
+        policy: &SplatPolicy,
+    ) -> Result<Vec<TestSplat>, SessionError> {
         let allowed = &self.settings.allowed_splats;
         let counts: Vec<bool> = findings
             .splats
             .iter()
             .map(|splat| triage::counts(splat, policy, allowed))
             .collect();
-        let splats = self.decoded(findings.splats);
+        let splats = self.decoded(findings.splats)?;
         let both = splats.into_iter().zip(counts);
-        both.map(|(splat, counts)| TestSplat { splat, counts })
-            .collect()
+        Ok(both
+            .map(|(splat, counts)| TestSplat { splat, counts })
+            .collect())
     }
 
     /// The first splat that is held against a test.
@@ -44,7 +52,7 @@ impl Session<'_> {
         if splats.is_empty() {
             return Ok(());
         }
-        let splats = self.decoded(splats);
+        let splats = self.decoded(splats)?;
         self.reports.emit(Event::SplatsOutside {
             machine: self.number,
             splats,
@@ -53,15 +61,25 @@ impl Session<'_> {
     }
 
     /// The same with source lines, where the kernel's debug information is there.
-    fn decoded(&mut self, mut splats: Vec<Splat>) -> Vec<Splat> {
+    fn decoded(&mut self, mut splats: Vec<Splat>) -> Result<Vec<Splat>, SessionError> {
         if splats.iter().all(|splat| splat.frames.is_empty()) {
-            return splats;
+            return Ok(splats);
         }
         let path = self.settings.debug_info.as_deref();
         let open = || path.and_then(|path| SourceLines::open(path).ok());
-        if let Some(lines) = self.lines.get_or_insert_with(open) {
-            lines.decode(&mut splats);
+        let Some(lines) = self.lines.get_or_insert_with(open) else {
+            return Ok(splats);
+        };
+        let others = lines.decode(&mut splats);
+        if let (Some(other), Some(path)) = (others.first(), path) {
+            let text = format!(
+                "{} is of Linux {}, and the kernel that runs is {other}: stacks stay without source lines",
+                path.display(),
+                lines.name().unwrap_or_default()
+            );
+            self.lines = Some(None);
+            self.reports.emit(Event::Warning { text })?;
         }
-        splats
+        Ok(splats)
     }
 }

@@ -94,7 +94,12 @@ impl Headline {
 
     /// Reads a line, without its prefix. `after_rule` says that a line of `=` was before it.
     pub fn read(text: &str, after_rule: bool) -> Option<Self> {
-        intro::read(text).or_else(|| oneline::read(text, after_rule))
+        let mut headline = intro::read(text).or_else(|| oneline::read(text, after_rule))?;
+        // Before 6.2 it stood between two lines of `=` (`lib/ubsan.c`).
+        if headline.class == Class::Ubsan && after_rule {
+            headline.shape = Shape::Rule;
+        }
+        Some(headline)
     }
 }
 

@@ -260,6 +260,9 @@ pub(crate) fn refine(words: &str) -> Option<(Class, String)> {
             Class::DebugObjects,
             normalise(until(text, &[" (active", " object:"])),
         ));
+    } else if text.starts_with("Buffer overflow detected (") {
+        // `check_copy_size()` (`include/linux/thread_info.h`): the compiler knew the object's size.
+        until(text, &[" ("])
     } else if text.starts_with("usercopy: ")
         || text.starts_with("Bad or missing usercopy whitelist?")
     {
@@ -300,6 +303,7 @@ pub(crate) fn is_prelude(text: &str) -> bool {
         "list_del corruption",
         "rust_kernel: panicked at ",
         "detected buffer overflow in ",
+        "ODEBUG: object ",
     ];
     starts.iter().any(|start| text.starts_with(start))
         || text.contains(": detected buffer overflow")

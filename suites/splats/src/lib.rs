@@ -8,6 +8,7 @@ mod class;
 mod frame;
 mod headline;
 mod intro;
+mod kernel;
 mod line;
 mod normal;
 mod oneline;

@@ -3,12 +3,16 @@
 /// Longest normalised text, in bytes.
 const MAX: usize = 200;
 
+/// An address before there is a key to hash it by (`lib/vsprintf.c`).
+const NO_ADDRESS: &str = "(____ptrval____)";
+
 /// Takes addresses, offsets and numbers out of a kernel's sentence, so that it is the same the next time.
 ///
 /// `foo+0x12/0x34` becomes `foo`, an address `ADDR`, a number that stands alone `N`; small hexadecimal codes, which say what
 /// happened (`exitcode=0x0000000b`), stay.
 pub(crate) fn normalise(text: &str) -> String {
     let mut normal = String::new();
+    let text = text.replace(NO_ADDRESS, "ADDR");
     for word in text.split_whitespace() {
         if normal.len() >= MAX {
             break;
@@ -94,6 +98,7 @@ mod tests {
             ),
             ("error -22 in ext4", "error -22 in ext4"),
             ("at 0xffff888012345678.", "at ADDR."),
+            ("object (____ptrval____) is", "object ADDR is"),
             ("two  blanks\tand a tab", "two blanks and a tab"),
             ("caf\u{e9} \u{1b}[2J", "caf\u{e9}  [2J"),
         ] {

@@ -310,6 +310,22 @@ fn remark(text: &str) -> Option<Headline> {
         }
         b'B' if starts("Buffer I/O error") => line(Class::IoError, "Buffer I/O error"),
         _ if text.contains("I/O error, dev ") => line(Class::IoError, "I/O error"),
+        // `warn_alloc()` (`mm/page_alloc.c`), called by `mm/vmalloc.c`: `sh: vmalloc error: size 4096, exceeds total pages, mode:...`
+        _ if text.contains(": vmalloc error: size ") && text.contains(", mode:") => {
+            let reason = text
+                .split_once(": vmalloc error: ")
+                .map_or("", |(_, after)| after);
+            let reason = until(reason, &[", mode:"])
+                .split_once(", ")
+                .map_or("", |(_, why)| why);
+            let base = format!("vmalloc error: {}", normalise(reason));
+            Some(Headline::new(
+                Class::AllocationFailure,
+                base,
+                Shape::Trace(NEAR),
+                text,
+            ))
+        }
         _ if text.contains(": page allocation failure: order:") => Some(Headline::new(
             Class::AllocationFailure,
             "page allocation failure",

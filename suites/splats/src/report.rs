@@ -3,7 +3,7 @@
 use crate::{
     Class, Frame, Severity, Splat, frame,
     headline::{Headline, Shape, message},
-    intro, title,
+    intro, kernel, title,
 };
 
 /// Most lines of a report.
@@ -46,6 +46,7 @@ pub(crate) struct Report {
     /// The first line between those two, or before the former.
     words: Option<String>,
     panic: Option<String>,
+    kernel: Option<String>,
     first_line: u64,
     last_line: u64,
     /// The last line that looked like a report's.
@@ -75,6 +76,7 @@ impl Report {
             head,
             words: None,
             panic: None,
+            kernel: None,
             first_line,
             last_line: line,
             sure_line: line,
@@ -321,6 +323,9 @@ impl Report {
 
     /// What lines after the headline add to it.
     fn learn(&mut self, text: &str) {
+        if self.kernel.is_none() {
+            self.kernel = kernel::named(text);
+        }
         let Some(head) = &mut self.head else { return };
         if head.class == Class::SuspiciousRcu
             && head.place.is_none()
@@ -347,6 +352,7 @@ impl Report {
             first_line: self.first_line,
             last_line: self.last_line,
             message: Some(head.message).filter(|message| !message.is_empty()),
+            kernel: self.kernel,
             panic: self.panic,
             frames: self.frames,
         }

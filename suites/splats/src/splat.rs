@@ -23,6 +23,9 @@ pub struct Splat {
     /// What the kernel said of it beside the title, such as the text of a `WARN()`; bounded.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub message: Option<String>,
+    /// The kernel that says it, where it says which: its release and the number of its build, `6.12.3 #7`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kernel: Option<String>,
     /// Why the kernel panicked over it, if it did: the words behind `Kernel panic - not syncing: `.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub panic: Option<String>,

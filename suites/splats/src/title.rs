@@ -12,12 +12,7 @@ const FUNCTIONS: usize = 3;
 /// The title.
 pub(crate) fn title(head: &Headline, frames: &[Frame]) -> String {
     let mut title = head.base.clone();
-    let function = match &head.culprit {
-        Culprit::Named(name) => Some(name.as_str()),
-        Culprit::Stack => frame::significant(frames).next(),
-        Culprit::None => None,
-    };
-    if let Some(function) = function {
+    if let Some(function) = culprit(head, frames) {
         title.push_str(" in ");
         title.push_str(function);
     }
@@ -25,6 +20,18 @@ pub(crate) fn title(head: &Headline, frames: &[Frame]) -> String {
         title.push_str(&format!(" ({place})"));
     }
     title
+}
+
+/// The function to blame. A headline may name one that only frees or copies for others (`KASAN: double-free in kfree`).
+fn culprit<'a>(head: &'a Headline, frames: &'a [Frame]) -> Option<&'a str> {
+    match &head.culprit {
+        Culprit::Named(name) if frame::is_generic(name) => {
+            Some(frame::significant(frames).next().unwrap_or(name))
+        }
+        Culprit::Named(name) => Some(name),
+        Culprit::Stack => frame::significant(frames).next(),
+        Culprit::None => None,
+    }
 }
 
 /// The fingerprint: over class, kind and functions. Lines of source, which move from one kernel to the next, are left out.
@@ -40,9 +47,7 @@ pub(crate) fn fingerprint(head: &Headline, frames: &[Frame]) -> String {
         add(file);
     }
     let mut functions: Vec<&str> = Vec::new();
-    if let Culprit::Named(name) = &head.culprit {
-        functions.push(name);
-    }
+    functions.extend(culprit(head, frames));
     if head.culprit != Culprit::None {
         for function in frame::significant(frames) {
             if functions.len() == FUNCTIONS {

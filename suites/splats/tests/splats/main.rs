@@ -3,6 +3,7 @@
 mod classes;
 mod ends;
 mod logs;
+mod older;
 mod properties;
 mod reports;
 mod support;
