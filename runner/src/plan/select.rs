@@ -137,8 +137,9 @@ fn with_sources<T>(
         Some(image) if asks_for("kunit") => kernel::kunit_suites(image),
         _ => None,
     };
+    let may_have_kunit = about.config.is_none_or(|config| config.is_on("KUNIT"));
     let kunit_modules = match about.modules {
-        Some(modules) if asks_for("kunit") => kernel::kunit_modules(modules),
+        Some(modules) if asks_for("kunit") && may_have_kunit => kernel::kunit_modules(modules),
         _ => Vec::new(),
     };
     // Without KUnit built in nothing runs at boot.
