@@ -40,6 +40,6 @@ pub use select::{Kselftest, SelectError, Selected, Selection, Sources};
 pub use smoke::{SMOKE_CHECKS, SmokeCheck};
 pub use spec::{Skip, Spec, SpecError};
 pub use splats::SplatPolicy;
-pub use suite::{Kunit, Places, SuiteError};
+pub use suite::{Kunit, KunitModule, Places, SuiteError};
 pub use test::{Intended, OutputFormat, Program, Test};
 pub use toml_file::FileError;

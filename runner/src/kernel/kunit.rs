@@ -4,6 +4,10 @@
 //! `struct kunit_suite`, which begins with its name (`include/kunit/test.h`). The addresses in the file are those that the kernel
 //! is linked to.
 
+mod modules;
+
+pub use modules::modules;
+
 use super::{
     image::{Format, KernelImage},
     payload::MAX_UNPACKED,
@@ -60,18 +64,21 @@ fn named(kernel: &[u8], address_of: impl Fn(&str) -> Option<u64>) -> Option<Vec<
             let pointer = memory.at(start + 8 * i, 8)?;
             let suite = u64::from_le_bytes(pointer.try_into().ok()?);
             let field = memory.at(suite, MAX_NAME)?;
-            let name = field.split(|byte| *byte == 0).next()?;
-            let name = std::str::from_utf8(name).ok()?;
-            let plain = |c: char| c.is_ascii_graphic() && c != '/';
-            if name.is_empty() || !name.chars().all(plain) {
-                return None;
-            }
+            let name = name_of(field)?;
             if !names.iter().any(|known| known == name) {
                 names.push(name.to_owned());
             }
         }
     }
     (tables > 0).then_some(names)
+}
+
+/// A suite's name, from the field that has it.
+fn name_of(field: &[u8]) -> Option<&str> {
+    let name = field.split(|byte| *byte == 0).next()?;
+    let name = std::str::from_utf8(name).ok()?;
+    let plain = |c: char| c.is_ascii_graphic() && c != '/';
+    (!name.is_empty() && name.chars().all(plain)).then_some(name)
 }
 
 /// What a kernel's file has for the addresses that it is linked to.

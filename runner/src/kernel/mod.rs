@@ -31,7 +31,7 @@ pub use {
     config::{KernelConfig, Setting},
     image::{Format, KernelImage},
     initramfs::{Archive, InitramfsError, build as build_initramfs},
-    kunit::suites as kunit_suites,
+    kunit::{modules as kunit_modules, suites as kunit_suites},
     lines::{LinesError, SourceLines},
     locate::{HostPaths, default_kernel, tree_of},
     modules::{ModuleError, ModuleIndex, load as load_module},

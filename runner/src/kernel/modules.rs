@@ -176,6 +176,24 @@ impl ModuleIndex {
         &self.dir
     }
 
+    /// The normal names of all that are listed, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.files.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The file of a module by its normal name.
+    #[must_use]
+    pub fn find_file(&self, name: &str) -> Option<ModuleFile> {
+        let path = self.file(name)?;
+        Some(ModuleFile {
+            name: name.to_owned(),
+            path,
+        })
+    }
+
     /// Whether a module's file is there.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {

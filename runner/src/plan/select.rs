@@ -137,7 +137,21 @@ fn with_sources<T>(
         Some(image) if asks_for("kunit") => kernel::kunit_suites(image),
         _ => None,
     };
-    let lacks = lacks_kunit(&about);
+    let may_have_kunit = about.config.is_none_or(|config| config.is_on("KUNIT"));
+    let kunit_modules = match about.modules {
+        Some(modules) if asks_for("kunit") && may_have_kunit => kernel::kunit_modules(modules),
+        _ => Vec::new(),
+    };
+    // Without KUnit built in nothing runs at boot.
+    let is_module = about
+        .config
+        .is_some_and(|config| matches!(config.get("KUNIT"), Setting::Module));
+    let kunit_suites = if is_module {
+        Some(Vec::new())
+    } else {
+        kunit_suites
+    };
+    let lacks = lacks_kunit(&about, !kunit_modules.is_empty());
     let mut progress = |progress: Progress<'_>| {
         if let Progress::Phase(text) = progress {
             eprintln!("runner: {text}");
@@ -163,6 +177,7 @@ fn with_sources<T>(
                 .filter(|file| is_shown(root, file)),
             kunit: Kunit {
                 suites: kunit_suites.as_deref(),
+                modules: &kunit_modules,
                 lacks: lacks.as_deref(),
             },
         },
@@ -238,12 +253,13 @@ fn lacking(fragment: &Fragment, about: &About<'_>) -> Option<String> {
 }
 
 /// Why this kernel has no unit tests, where that is known.
-fn lacks_kunit(about: &About<'_>) -> Option<String> {
+fn lacks_kunit(about: &About<'_>, has_modules: bool) -> Option<String> {
     let config = about.config?;
     match config.get("KUNIT") {
         Setting::Yes => None,
+        Setting::Module if has_modules => None,
         Setting::Module => Some(format!(
-            "CONFIG_KUNIT is m ({}), and suites that run at boot need CONFIG_KUNIT=y",
+            "CONFIG_KUNIT is m ({}), and none of the kernel's modules that are there has a suite",
             config.origin()
         )),
         Setting::No | Setting::Value(_) => Some(format!(

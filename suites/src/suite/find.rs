@@ -33,6 +33,8 @@ pub(crate) struct Suites<'a> {
     cancelled: &'a AtomicBool,
     manifests: Manifests,
     known: HashMap<&'static str, Found>,
+    /// Where modules with unit tests are.
+    kunit_dirs: Vec<PathBuf>,
 }
 
 impl<'a> Suites<'a> {
@@ -50,6 +52,7 @@ impl<'a> Suites<'a> {
             cancelled,
             manifests: Manifests::default(),
             known: HashMap::new(),
+            kunit_dirs: Vec::new(),
         }
     }
 
@@ -65,7 +68,11 @@ impl<'a> Suites<'a> {
                 suite: KUNIT,
                 group,
                 case,
-            } => kunit::find(&self.places, group.as_ref(), case.as_ref()).map(|found| found.tests),
+            } => {
+                let found = kunit::find(&self.places, group.as_ref(), case.as_ref())?;
+                self.kunit_dirs.extend(found.dirs);
+                Ok(found.tests)
+            }
             Wanted::Named { suite, .. } => {
                 if !self.known.contains_key(suite) {
                     let found = self.find(suite, spec)?;
@@ -81,6 +88,7 @@ impl<'a> Suites<'a> {
     pub fn dirs(&self) -> Vec<PathBuf> {
         let manifests = self.manifests.dirs().map(Path::to_owned);
         let others = self.known.values().flat_map(|found| found.dirs.clone());
+        let others = others.chain(self.kunit_dirs.iter().cloned());
         let mut dirs: Vec<PathBuf> = manifests.chain(others).collect();
         dirs.sort();
         dirs.dedup();

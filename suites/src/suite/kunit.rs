@@ -1,15 +1,36 @@
-//! The kernel's unit tests: one test a suite, which the kernel ran while it booted.
+//! The kernel's unit tests: one test a suite, which the kernel ran while it booted, or when its module was loaded.
 //!
 //! A suite of KUnit that is built in runs before there is a root (`kunit_run_all_tests` in `init/main.c`), and nothing can start
 //! it later: one that did not run has no directory in debugfs (`lib/kunit/debugfs.c`). So the machine is booted with KUnit
 //! enabled, and the test reads what the suite left.
 
 use super::{Found, KUNIT, Places, SuiteError};
-use crate::{OutputFormat, Program, Spec, Test, TestId, filter::Pattern, spec::Wanted};
-use std::{ffi::OsString, time::Duration};
+use crate::{
+    KunitModule, Need, OutputFormat, Program, Spec, Test, TestId, filter::Pattern, spec::Wanted,
+};
+use std::{collections::BTreeSet, ffi::OsString, path::PathBuf, time::Duration};
 
 /// Limit of reading a result.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Limit of a module's suites, which run while it is loaded: that of one case (`lib/kunit/try-catch.c`).
+const MODULE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Loads the modules `$3` and on, of which the last, `$2`, has the suite: anew, for it runs its suites when it is loaded. KUnit itself
+/// is switched on, as by [`ENABLE`].
+const LOAD: &str = r#"rmmod "$2" 2>/dev/null
+suite=$1
+shift 2
+for file do
+    module=${file##*/}
+    module=$(printf %s "${module%%.ko*}" | tr - _)
+    [ -d "/sys/module/$module" ] && continue
+    option=
+    [ "$module" = kunit ] && option=enable=1
+    insmod "$file" $option || exit
+done
+set -- "$suite"
+"#;
 
 /// Turns KUnit on where `CONFIG_KUNIT_DEFAULT_ENABLED` does not (`lib/kunit/test.c`).
 const ENABLE: &str = "kunit.enable=1";
@@ -38,15 +59,49 @@ pub(super) fn find(
         return Err(SuiteError::NoKunit(why.into()));
     }
     let literal = group.and_then(Pattern::literal);
+    let is_in_module = |name: &str| {
+        let mut suites = kunit.modules.iter().flat_map(|module| &module.suites);
+        suites.any(|suite| suite == name)
+    };
     let names: Vec<&str> = match (kunit.suites, literal) {
         (Some(suites), _) => suites.iter().map(String::as_str).collect(),
+        (None, Some(name)) if is_in_module(name) => Vec::new(),
         (None, Some(name)) => vec![name],
         (None, None) => return Err(SuiteError::KunitUnknown),
     };
-    let tests = names.into_iter().map(|name| test_of(name, case));
+    let mut tests: Vec<Test> = names.into_iter().map(|name| test_of(name, case)).collect();
+    let mut dirs = BTreeSet::new();
+    for module in kunit.modules {
+        tests.extend(tests_of(module, case));
+        let files = module.files.iter().flatten();
+        dirs.extend(files.filter_map(|file| file.parent().map(PathBuf::from)));
+    }
     Ok(Found {
-        tests: tests.collect(),
-        dirs: Vec::new(),
+        tests,
+        dirs: dirs.into_iter().collect(),
+    })
+}
+
+/// The tests of a module.
+fn tests_of<'m>(
+    module: &'m KunitModule,
+    case: Option<&'m Pattern>,
+) -> impl Iterator<Item = Test> + 'm {
+    module.suites.iter().map(move |name| {
+        let mut test = test_of(name, case);
+        match &module.files {
+            Ok(files) => {
+                let script = format!("{LOAD}{RESULTS}");
+                let words = ["/bin/sh", "-c", &script, DEBUGFS, name, &module.name];
+                let files = files.iter().map(|file| file.clone().into_os_string());
+                let words = words.map(OsString::from).into_iter().chain(files);
+                test.program = Program::Exec(words.collect());
+                test.timeout = Some(MODULE_TIMEOUT);
+                test.needs = vec![Need::Program("insmod".into())];
+            }
+            Err(why) => test.unavailable = Some(why.clone()),
+        }
+        test
     })
 }
 
@@ -112,7 +167,7 @@ mod tests {
         let places = Places {
             kunit: Kunit {
                 suites: Some(&names),
-                lacks: None,
+                ..Kunit::default()
             },
             ..Places::default()
         };
@@ -179,5 +234,49 @@ mod tests {
         let one = Pattern::new("example").expect("a glob");
         let found = find(&unknown, Some(&one), None).expect("a suite");
         assert_eq!(found.tests[0].id.to_string(), "kunit:example");
+    }
+
+    #[test]
+    fn suites_of_modules_are_loaded_with_what_they_need() {
+        let module = |name: &str, files: Result<Vec<PathBuf>, String>| KunitModule {
+            name: name.to_owned(),
+            suites: vec![format!("{name}_suite")],
+            files,
+        };
+        let modules = [
+            module(
+                "time_test",
+                Ok(["/m/kunit.ko", "/m/time_test.ko"].map(PathBuf::from).into()),
+            ),
+            module("lost_test", Err("module x is not there".into())),
+        ];
+        let places = Places {
+            kunit: Kunit {
+                modules: &modules,
+                ..Kunit::default()
+            },
+            ..Places::default()
+        };
+        // Their names are known where those of the image are not.
+        let one = Pattern::new("time_test_suite").expect("a glob");
+        let found = find(&places, Some(&one), None).expect("tests");
+        let ids: Vec<String> = found.tests.iter().map(|t| t.id.to_string()).collect();
+        assert_eq!(ids, ["kunit:time_test_suite", "kunit:lost_test_suite"]);
+        let Program::Exec(words) = &found.tests[0].program else {
+            panic!("no command: {:?}", found.tests[0].program);
+        };
+        let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
+        let behind = [
+            "time_test_suite",
+            "time_test",
+            "/m/kunit.ko",
+            "/m/time_test.ko",
+        ];
+        assert_eq!(words[4..], behind);
+        assert_eq!(
+            found.tests[1].unavailable.as_deref(),
+            Some("module x is not there")
+        );
+        assert_eq!(found.dirs, [PathBuf::from("/m")]);
     }
 }

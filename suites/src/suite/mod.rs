@@ -15,7 +15,7 @@ pub use error::SuiteError;
 pub(crate) use find::Suites;
 use find::{Found, bounded_text, entries};
 pub(crate) use kunit::boot_options;
-pub use places::{Kunit, Places};
+pub use places::{Kunit, KunitModule, Places};
 
 /// The kernel's unit tests.
 pub(crate) const KUNIT: &str = "kunit";

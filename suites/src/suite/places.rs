@@ -1,6 +1,6 @@
 //! Where suites are on the host, and what they are found for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where the user says that suites are, and what the machine will be.
 #[derive(Debug, Clone, Copy)]
@@ -28,8 +28,21 @@ pub struct Places<'a> {
 pub struct Kunit<'a> {
     /// The names of its suites in the order they run; `None` where they cannot be read out of the image.
     pub suites: Option<&'a [String]>,
-    /// Why it cannot run them, such as an option that is not set.
+    /// The modules that have suites.
+    pub modules: &'a [KunitModule],
+    /// Why it cannot run any, such as an option that is not set.
     pub lacks: Option<&'a str>,
+}
+
+/// A module with suites of KUnit's, which run when it is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KunitModule {
+    /// Its name, as `/proc/modules` shows it.
+    pub name: String,
+    /// The names of its suites.
+    pub suites: Vec<String>,
+    /// The files to load, those that it depends on first; why it cannot be loaded.
+    pub files: Result<Vec<PathBuf>, String>,
 }
 
 impl Default for Places<'_> {
