@@ -3,7 +3,7 @@
 mod common;
 
 use common::Run;
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 /// The project's directory.
 fn project() -> &'static Path {
@@ -11,6 +11,21 @@ fn project() -> &'static Path {
     crate_dir
         .parent()
         .expect("the workspace is above its crates")
+}
+
+#[test]
+fn a_list_looks_for_programs_where_a_run_does() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    // Of the C library's package, and among what is for administrators.
+    let manifest = "[[test]]\nname = \"a\"\ncommand = \"true\"\nneeds = [\"program:ldconfig\"]\n";
+    fs::write(dir.path().join("x.toml"), manifest).expect("written");
+    let list = Command::new(env!("CARGO_BIN_EXE_runner"))
+        .args(["list", "--suite", "./x.toml"])
+        .current_dir(dir.path())
+        .output()
+        .expect("the command starts");
+    assert_eq!(String::from_utf8_lossy(&list.stdout), "manifest:x:a\n");
+    assert_eq!(String::from_utf8_lossy(&list.stderr), "");
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! `runner list`.
 
-use super::{Failure, args::SelectArgs, machine::cache_dir};
+use super::{
+    Failure,
+    args::SelectArgs,
+    machine::{base_environment, cache_dir},
+};
 use crate::{
     dispatch::{Cancel, Interrupt},
     exit::Exit,
@@ -28,7 +32,8 @@ pub fn run(args: &ListArgs) -> Result<Exit, Failure> {
         args: &args.select,
         about: known.about(args.select.kernel.as_deref()),
         root: Path::new("/"),
-        env: &[],
+        // Where a run would look for programs.
+        env: &base_environment(),
         cwd: &cwd,
         cache: cache_dir().as_deref(),
         cancel: &cancel,
