@@ -111,7 +111,7 @@ fn how_to_build(from_tree: bool) -> &'static str {
 }
 
 /// A name as the kernel compares them: `-` and `_` are one.
-fn normal(name: &str) -> String {
+pub(super) fn normal(name: &str) -> String {
     name.replace('-', "_")
 }
 
@@ -252,16 +252,13 @@ impl ModuleIndex {
         if self.is_builtin(name) == Some(true) || !seen.insert(name.to_owned()) {
             return Ok(());
         }
-        let module = ModuleFile {
+        let module = self.find_file(name).ok_or_else(|| ModuleError::Missing {
             name: name.to_owned(),
-            path: self.file(name).ok_or_else(|| ModuleError::Missing {
-                name: name.to_owned(),
-                needed_by: needed_by.map(String::from),
-                release: self.release.clone(),
-                dir: self.dir.clone(),
-                from_tree: self.from_tree,
-            })?,
-        };
+            needed_by: needed_by.map(String::from),
+            release: self.release.clone(),
+            dir: self.dir.clone(),
+            from_tree: self.from_tree,
+        })?;
         let info = self.info(&module)?;
         for wanted in info.soft_pre.iter().map(|n| normal(n)) {
             // Most soft dependencies are aliases (crypto-crc32c) or may be absent; those that are modules go first.

@@ -133,7 +133,12 @@ fn with_sources<T>(
         (None, None, _) => Kselftest::None,
     };
     let asks_for = |suite: &str| selection.suites.iter().any(|spec| spec.suite() == suite);
+    let kunit_is_module = about
+        .config
+        .is_some_and(|config| matches!(config.get("KUNIT"), Setting::Module));
     let kunit_suites = match about.image {
+        // Then nothing runs at boot.
+        _ if kunit_is_module => Some(Vec::new()),
         Some(image) if asks_for("kunit") => kernel::kunit_suites(image),
         _ => None,
     };
@@ -141,15 +146,6 @@ fn with_sources<T>(
     let kunit_modules = match about.modules {
         Some(modules) if asks_for("kunit") && may_have_kunit => kernel::kunit_modules(modules),
         _ => Vec::new(),
-    };
-    // Without KUnit built in nothing runs at boot.
-    let is_module = about
-        .config
-        .is_some_and(|config| matches!(config.get("KUNIT"), Setting::Module));
-    let kunit_suites = if is_module {
-        Some(Vec::new())
-    } else {
-        kunit_suites
     };
     let lacks = lacks_kunit(&about, !kunit_modules.is_empty());
     let mut progress = |progress: Progress<'_>| {

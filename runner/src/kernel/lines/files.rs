@@ -1,5 +1,6 @@
 //! Where the files of modules are that have debug information.
 
+use crate::kernel::modules::normal;
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -79,11 +80,6 @@ fn find(places: &[PathBuf]) -> HashMap<String, Vec<PathBuf>> {
         }
     }
     found
-}
-
-/// A name as the kernel prints it.
-fn normal(name: &str) -> String {
-    name.replace('-', "_")
 }
 
 #[cfg(test)]

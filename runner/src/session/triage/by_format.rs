@@ -27,8 +27,8 @@ pub(super) fn exited(format: OutputFormat, output: &Document, status: i32) -> Ve
 /// For LTP's programs, whose exit status is a mask.
 fn as_ltp(output: &Document, status: i32) -> Verdict {
     let said = ltp::status(status);
-    let mut leaves = output.leaves();
-    if output.leaves().any(|(_, p)| p.outcome == Outcome::TimeOut) {
+    let has = |outcome| output.leaves().any(|(_, p)| p.outcome == outcome);
+    if has(Outcome::TimeOut) {
         return Verdict::new(Outcome::TimeOut, "it did not end within LTP's own limit");
     }
     let failed = output.leaves().any(|(_, p)| !p.outcome.is_good());
@@ -36,7 +36,7 @@ fn as_ltp(output: &Document, status: i32) -> Verdict {
         Outcome::Pass => super::exited(output, 0),
         Outcome::Skip => super::exited(output, EXIT_SKIP),
         _ if failed => super::exited(output, 1),
-        _ if said.only_warned && leaves.any(|(_, p)| p.outcome == Outcome::Pass) => Verdict {
+        _ if said.only_warned && has(Outcome::Pass) => Verdict {
             outcome: Outcome::Pass,
             message: None,
         },
