@@ -226,7 +226,9 @@ fn tail(log: &str) -> String {
 fn commit_in(kind: &str, table: &str) {
     let Some(trees) = std::env::var_os("RUNNER_TEST_FAULTS").filter(|trees| !trees.is_empty())
     else {
-        eprintln!("SKIP: RUNNER_TEST_FAULTS names no directory of kernels (scripts/faults makes one)");
+        eprintln!(
+            "SKIP: RUNNER_TEST_FAULTS names no directory of kernels (scripts/faults makes one)"
+        );
         return;
     };
     let tree = PathBuf::from(trees).join(kind);

@@ -1,7 +1,7 @@
 //! What to call a splat, and what to know it by.
 
 use crate::{
-    Frame, frame,
+    Class, Frame, frame,
     headline::{Culprit, Headline},
 };
 use sha2::{Digest, Sha256};
@@ -47,8 +47,11 @@ pub(crate) fn fingerprint(head: &Headline, frames: &[Frame]) -> String {
         add(file);
     }
     let mut functions: Vec<&str> = Vec::new();
-    functions.extend(culprit(head, frames));
-    if head.culprit != Culprit::None {
+    let culprit = culprit(head, frames);
+    functions.extend(culprit);
+    // Of two that race either may be the one that noticed, and come last; the headline has them in order.
+    let both = head.class == Class::Kcsan && culprit.is_some_and(|name| name.contains(" / "));
+    if head.culprit != Culprit::None && !both {
         for function in frame::significant(frames) {
             if functions.len() == FUNCTIONS {
                 break;

@@ -214,7 +214,9 @@ fn programs_between_the_lines_of_a_report_do_no_harm() {
 #[test]
 fn what_a_console_says_for_itself_needs_no_stamp() {
     let stamped = "[    2.000000] fault: line 3615 of many\r\n";
-    let log = format!("[    1.000000] fault: line 1 of many\r\n** 16384 printk messages dropped **\r\n{stamped}");
+    let log = format!(
+        "[    1.000000] fault: line 1 of many\r\n** 16384 printk messages dropped **\r\n{stamped}"
+    );
     let splat = only(&log);
     assert_eq!(
         (splat.class, splat.severity, splat.first_line),
