@@ -16,9 +16,9 @@ use std::{
 };
 
 /// Faults in one run that share machines, so that none takes too long.
-const AT_ONCE: usize = 24;
+const AT_ONCE: usize = 6;
 /// The same of those that have a machine each.
-const ALONE_AT_ONCE: usize = 7;
+const ALONE_AT_ONCE: usize = 4;
 
 /// The faults of one kind of kernel, as `faults/*.toml` lists them.
 #[derive(Debug, Deserialize)]
