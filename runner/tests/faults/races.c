@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 /* Data races: two threads, and one of them is delayed at the variable until the other comes there too. */
-#include <linux/compiler.h>
+#include <linux/cpumask.h>
 #include <linux/jiffies.h>
 #include <linux/kcsan-checks.h>
 #include <linux/kthread.h>
 #include <linux/sched.h>
+#include <linux/smp.h>
 #include "fault.h"
 
 /* Seconds in which they meet: one access in thousands is watched. */
@@ -23,7 +24,8 @@ static int goes_on(void *action)
 
 static void together(void (*one)(void), void (*other)(void))
 {
-	struct task_struct *task = kthread_run(goes_on, other, "fault-races");
+	unsigned int there = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
+	struct task_struct *task = kthread_run_on_cpu(goes_on, other, there, "fault-races/%u");
 	unsigned long end = jiffies + LONG * HZ;
 
 	if (IS_ERR(task))
@@ -37,9 +39,7 @@ static void together(void (*one)(void), void (*other)(void))
 
 FAULT reads(void)
 {
-	int value = shared;
-
-	OPTIMIZER_HIDE_VAR(value);
+	asm volatile("" : : "r"(shared));
 }
 
 FAULT adds(void)

@@ -51,3 +51,34 @@ fn a_cpu_that_is_asked_tells_its_stack_for_the_one_that_asks() {
     let unasked = asks.replace("Sending NMI from CPU 0 to CPUs 1:", "");
     assert_eq!(only(&format!("{unasked}{tells}")).title, "hard lockup");
 }
+
+#[test]
+fn a_race_has_both_its_functions_in_its_title_whatever_they_are() {
+    let splat = only(&called(
+        14_671_732,
+        "C0",
+        "==================================================================\n\
+         BUG: KCSAN: data-race in __hrtimer_run_queues / hrtimer_active\n\
+         \n\
+         read to 0xffff88803ec1e698 of 8 bytes by interrupt on cpu 1:\n\
+         \x20hrtimer_active+0x5b/0xb0\n\
+         \x20task_tick_fair+0x99/0x2f0\n\
+         \x20ret_from_fork_asm+0x11/0x20\n\
+         \n\
+         write to 0xffff88803ec1e698 of 8 bytes by interrupt on cpu 0:\n\
+         \x20__hrtimer_run_queues+0x142/0x320\n\
+         \x20common_startup_64+0x13b/0x148\n\
+         \n\
+         Reported by Kernel Concurrency Sanitizer on:\n\
+         CPU: 0 UID: 0 PID: 0 Comm: swapper/0 Tainted: G           O       6.12.117 #1 \n\
+         Tainted: [O]=OOT_MODULE\n\
+         ==================================================================",
+    ));
+    assert_eq!(
+        splat.title,
+        "KCSAN: data-race in __hrtimer_run_queues / hrtimer_active"
+    );
+    assert_eq!(splat.frames[0].function, "hrtimer_active");
+    assert_eq!(splat.frames.len(), 3, "one stack of the two");
+    assert_eq!((splat.first_line, splat.last_line), (1, 16));
+}
