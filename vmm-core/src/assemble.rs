@@ -193,8 +193,10 @@ pub(crate) fn assemble(
     )?;
 
     let cpuid = x86::cpuid::policy(&vm.supported_cpuid()?, &config.cpus, vm.has_tsc_deadline())?;
-    // Choosing the register to access has no effect before the access, and the kernel chooses each time.
-    let coalesced = vm.coalesce(port::PCI_CONFIG, 4).then(Mutex::default);
+    // Choosing the register to access has no effect before the access, and the kernel chooses each time. A driver asks the
+    // serial port whether there is room before every sixteen characters, and whether they are out after the last.
+    let kept = [(port::PCI_CONFIG, 4), (port::COM1, 1)].map(|(port, len)| vm.coalesce(port, len));
+    let coalesced = kept.contains(&true).then(Mutex::default);
     let buses = Arc::new(Buses {
         ports,
         mmio,

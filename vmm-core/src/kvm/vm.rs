@@ -172,7 +172,7 @@ impl Vm {
     }
 
     /// Has KVM keep back writes to `len` ports from `port` on until a vCPU returns for another reason, where it can; for
-    /// registers whose writes have no effect of their own. Whether it does.
+    /// registers whose writes have no effect that is seen before. Whether it does.
     pub(crate) fn coalesce(&self, port: u16, len: u32) -> bool {
         let address = IoEventAddress::Pio(port.into());
         self.coalesces() && self.fd.register_coalesced_mmio(address, len).is_ok()
