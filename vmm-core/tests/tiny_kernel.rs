@@ -77,11 +77,11 @@ fn run(code: &[u8]) -> Option<(Vec<u8>, Stopped)> {
     console.read_to_end(&mut printed).expect("the console");
     control.read_to_string(&mut said).expect("events");
     let events = said.lines().map(serde_json::from_str);
-    let stopped = events.filter_map(|event| match event.expect("an event") {
+    let mut stopped = events.filter_map(|event| match event.expect("an event") {
         Event::Stopped(stopped) => Some(stopped),
         _ => None,
     });
-    let stopped = stopped.last().expect("why it stopped");
+    let stopped = stopped.next_back().expect("why it stopped");
     Some((printed, *stopped))
 }
 
