@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         cpus: CpuConfig::flat(u32::try_from(number("VCPUS", 1)?)?),
         memory: MemoryConfig {
             bytes: number("MIB", 256)? << 20,
-            huge_pages: true,
+            huge_pages: number("HUGE", 1)? != 0,
             file: false,
         },
         boot: BootConfig {

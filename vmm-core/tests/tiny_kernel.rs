@@ -113,4 +113,7 @@ fn characters_on_the_serial_port_come_together_and_none_is_late() {
     let exits: BTreeMap<String, u64> = stopped.statistics.exits.into_iter().collect();
     assert_eq!(exits.get("io_in:0x3fd"), Some(&1), "{exits:?}");
     assert_eq!(exits.get("io_out:0x3f8"), None, "{exits:?}");
+    // The kernel, tables and page tables: not nothing, and far from all of it.
+    let resident = stopped.statistics.guest_resident_kib;
+    assert!((8..32 << 10).contains(&resident), "{resident}");
 }
