@@ -1,6 +1,7 @@
 //! Boots a kernel on the monitor and shows what it reports: `boot KERNEL [INITRAMFS] [-- OPTION...]`.
 //!
-//! `VCPUS`, `MIB`, `TRANSPORT=mmio` and `ACPI=0` in the environment change the machine.
+//! `VCPUS`, `MIB`, `HUGE=0`, `TRANSPORT=mmio`, `ACPI=0` and `SHARE=TAG:DIRECTORY` (`root:/`) in the environment change the
+//! machine.
 
 use std::{
     env,
@@ -30,6 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .next()
         .ok_or("usage: boot KERNEL [INITRAMFS] [-- OPTION...]")?;
     let initramfs = files.next();
+    let share = env::var("SHARE").unwrap_or_else(|_| "root:/".into());
+    let (tag, path) = share.split_once(':').ok_or("SHARE is TAG:DIRECTORY")?;
     let config = VmConfig {
         cpus: CpuConfig::flat(u32::try_from(number("VCPUS", 1)?)?),
         memory: MemoryConfig {
@@ -48,8 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         },
         ports: vec![],
         shares: vec![Share {
-            tag: "root".into(),
-            path: "/".into(),
+            tag: tag.into(),
+            path: path.into(),
         }],
     };
     let (mut console, their_console) = UnixStream::pair()?;

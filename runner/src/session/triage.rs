@@ -114,6 +114,20 @@ fn by_itself(evidence: &Evidence<'_>) -> Verdict {
         let doing = doing.map_or_else(String::new, |doing| format!("; {doing}"));
         Verdict::new(Outcome::Hang, format!("{words}{doing}"))
     };
+    let lost = match &evidence.end {
+        TestEnd::MachineGone(reason) => {
+            matches!(reason, StopReason::Reset | StopReason::TripleFault)
+        }
+        TestEnd::Silent(_) | TestEnd::Overdue => true,
+        TestEnd::LinkBroken(_) | TestEnd::Ended(_) => false,
+    };
+    if lost && is_asleep(evidence.console) {
+        return Verdict::new(
+            Outcome::HarnessError,
+            "the test suspended the machine, which does not wake up again: its root and its ports are virtio devices, which \
+             the kernel does not bring back (--skip leaves the test out)",
+        );
+    }
     match &evidence.end {
         TestEnd::MachineGone(reason) => machine_gone(evidence, reason),
         TestEnd::Silent(silence) => stalled(format!(
@@ -127,6 +141,12 @@ fn by_itself(evidence: &Evidence<'_>) -> Verdict {
         TestEnd::LinkBroken(why) => Verdict::new(Outcome::HarnessError, (*why).to_owned()),
         TestEnd::Ended(ended) => ended_test(evidence, ended),
     }
+}
+
+/// Whether the kernel said last that it suspends the machine (`kernel/power/suspend.c`, `pm_suspend()`).
+fn is_asleep(console: &str) -> bool {
+    let said = |words: &str| console.rfind(words);
+    said("PM: suspend entry") > said("PM: suspend exit")
 }
 
 /// A crash, and the error that the kernel reported before it, if it did.

@@ -392,3 +392,34 @@ fn what_was_seen_from_outside_counts() {
         "{message}"
     );
 }
+
+#[test]
+fn a_machine_that_sleeps_is_no_fault_of_its_kernel() {
+    let entry = "[    2.4] PM: suspend entry (deep)\n[    2.5] Freezing user space processes\n";
+    let exit = "[    7.0] PM: suspend exit\n";
+    let judged = |end, console: &str| {
+        let evidence = Evidence {
+            console,
+            ..evidence(end)
+        };
+        judge(&evidence).outcome
+    };
+    let silent = TestEnd::Silent(Duration::from_secs(15));
+    for end in [
+        silent,
+        TestEnd::Overdue,
+        TestEnd::MachineGone(&StopReason::Reset),
+    ] {
+        assert_eq!(judged(end, entry), Outcome::HarnessError, "{end:?}");
+    }
+    // It woke up and hangs all the same; it was switched off; it panicked while it fell asleep.
+    assert_eq!(judged(silent, &[entry, exit].concat()), Outcome::Hang);
+    let off = TestEnd::MachineGone(&StopReason::PowerOff);
+    assert_eq!(judged(off, entry), Outcome::Fail);
+    let panicked = Evidence {
+        console: entry,
+        findings: &found(&["Kernel panic - not syncing: x"]),
+        ..evidence(silent)
+    };
+    assert_eq!(judge(&panicked).outcome, Outcome::KernelCrash);
+}
