@@ -41,5 +41,5 @@ pub use smoke::{SMOKE_CHECKS, SmokeCheck};
 pub use spec::{Skip, Spec, SpecError};
 pub use splats::SplatPolicy;
 pub use suite::{Kunit, KunitModule, Places, SuiteError};
-pub use test::{Intended, OutputFormat, Program, Test};
+pub use test::{Intended, KnownFailure, OutputFormat, Program, Test};
 pub use toml_file::FileError;

@@ -11,10 +11,11 @@
 //! kernel = "..6.6"                     # only on these kernels
 //! arch = "x86_64"
 //! accelerator = "tcg"
+//! splats = ["WARNING in foo*"]         # a known failure's only: what the kernel reports with it
 //! ```
 
 use crate::{
-    KernelRange, Skip, Test, TestId,
+    KernelRange, KnownFailure, Pattern, Skip, Test, TestId,
     toml_file::{self, FileError},
 };
 use serde::Deserialize;
@@ -65,6 +66,7 @@ struct Entry {
     kernel: Option<KernelRange>,
     arch: Option<String>,
     accelerator: Option<String>,
+    splats: Vec<Pattern>,
     line: usize,
 }
 
@@ -85,6 +87,7 @@ struct RawEntry {
     kernel: Option<KernelRange>,
     arch: Option<String>,
     accelerator: Option<Accelerator>,
+    splats: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 #[derive(Deserialize)]
@@ -122,6 +125,15 @@ impl List {
                 let why = "the reason is empty: say why, for reports show it";
                 return Err(toml_file::at(path, text, raw.reason.span().start, why));
             }
+            let splats = match raw.splats {
+                Some(splats) if kind == ListKind::Skip => {
+                    let why =
+                        "a test that is not run has no splats: they belong to a [[known-failure]]";
+                    return Err(toml_file::at(path, text, splats.span().start, why));
+                }
+                Some(splats) => splats.into_inner(),
+                None => Vec::new(),
+            };
             Ok(Entry {
                 test,
                 reason: reason.into(),
@@ -131,6 +143,7 @@ impl List {
                     Accelerator::Kvm => "kvm".into(),
                     Accelerator::Tcg => "tcg".into(),
                 }),
+                splats: toml_file::patterns(path, text, &splats)?,
                 line: toml_file::line_of(text, at),
             })
         });
@@ -159,12 +172,20 @@ impl List {
             let mut matched = left_out.iter().any(|id| entry.test.matches(id));
             for test in tests.iter_mut().filter(|t| entry.test.matches(&t.id)) {
                 matched = true;
-                let mark = match self.kind {
-                    ListKind::Skip => &mut test.skip,
-                    ListKind::KnownFailure => &mut test.known_failure,
-                };
-                if mark.is_none() && entry.holds(facts) {
-                    *mark = Some(format!("{} ({path}:{})", entry.reason, entry.line));
+                if !entry.holds(facts) {
+                    continue;
+                }
+                let why = || format!("{} ({path}:{})", entry.reason, entry.line);
+                match self.kind {
+                    ListKind::Skip => {
+                        test.skip.get_or_insert_with(why);
+                    }
+                    ListKind::KnownFailure => {
+                        test.known_failure.get_or_insert_with(|| KnownFailure {
+                            why: why(),
+                            splats: entry.splats.clone(),
+                        });
+                    }
                 }
             }
             if !matched {

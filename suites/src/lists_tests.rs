@@ -33,10 +33,41 @@ fn a_file_may_hold_both_kinds_and_each_marks_its_own() {
     }
     assert_eq!(tests[0].skip.as_deref(), Some("slow (known.toml:2)"));
     assert_eq!(
-        tests[1].known_failure.as_deref(),
+        tests[1].known_failure.as_ref().map(|known| &*known.why),
         Some("bug 1 (known.toml:6)")
     );
     assert_eq!((&tests[0].known_failure, &tests[1].skip), (&None, &None));
+}
+
+#[test]
+fn splats_belong_to_known_failures() {
+    let with = |kind: &str, splats: &str| {
+        format!("[[{kind}]]\ntest = \"kselftest:mm\"\nreason = \"r\"\nsplats = {splats}\n")
+    };
+    let mut tests = [test("kselftest", "mm", "b")];
+    let list = parse(
+        &with("known-failure", "[\"lockdep\"]"),
+        ListKind::KnownFailure,
+    )
+    .expect("a list");
+    list.mark(&mut tests, &[], &FACTS);
+    let known = tests[0].known_failure.as_ref().expect("known to fail");
+    assert!(known.splats[0].matches("lockdep"));
+    for (kind, text, complaint) in [
+        (
+            ListKind::Skip,
+            with("skip", "[]"),
+            "known.toml:4: a test that is not run has no splats: they belong to a [[known-failure]]",
+        ),
+        (
+            ListKind::KnownFailure,
+            with("known-failure", "[\"a[\"]"),
+            "known.toml:4: ",
+        ),
+    ] {
+        let error = parse(&text, kind).expect_err("wrong").to_string();
+        assert!(error.starts_with(complaint), "{error}");
+    }
 }
 
 #[test]

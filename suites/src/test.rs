@@ -1,6 +1,6 @@
 //! One test, ready to be run.
 
-use crate::{Need, SplatPolicy, TestId};
+use crate::{Need, Pattern, SplatPolicy, TestId};
 use serde::{Deserialize, Serialize};
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
@@ -27,8 +27,8 @@ pub struct Test {
     pub unavailable: Option<String>,
     /// Why it is not run here; it is then a skip.
     pub skip: Option<String>,
-    /// Why it is known to fail; a failure is then expected.
-    pub known_failure: Option<String>,
+    /// What is known of it where it is known to fail; that is then expected.
+    pub known_failure: Option<KnownFailure>,
     /// What it needs of kernel and root. The run looks whether that is there, and skips the test otherwise.
     pub needs: Vec<Need>,
     /// Options of the kernel command line for a machine that it has to itself, because one that all share did not boot with the
@@ -56,6 +56,15 @@ impl Test {
             boot: Vec::new(),
         }
     }
+}
+
+/// What is known of a test that fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownFailure {
+    /// Why it fails; it stands in the reports.
+    pub why: String,
+    /// Splats that belong to the failure: globs over class, title or fingerprint. Any other is news.
+    pub splats: Vec<Pattern>,
 }
 
 /// An end of the machine that a test brings about on purpose.

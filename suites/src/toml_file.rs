@@ -1,11 +1,13 @@
 //! Reading files in TOML that people write: bounded, and with the line in every complaint.
 
+use crate::Pattern;
 use serde::de::DeserializeOwned;
 use std::{
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
 };
+use toml::Spanned;
 
 /// Longest file that is read, in bytes.
 const MAX: u64 = 4 << 20;
@@ -68,6 +70,19 @@ pub(crate) fn at(path: &Path, text: &str, offset: usize, why: impl Into<String>)
         line: line_of(text, offset),
         why: why.into(),
     }
+}
+
+/// Globs in the text of a file.
+pub(crate) fn patterns(
+    path: &Path,
+    text: &str,
+    globs: &[Spanned<String>],
+) -> Result<Vec<Pattern>, FileError> {
+    let pattern = |glob: &Spanned<String>| {
+        Pattern::new(glob.get_ref())
+            .map_err(|error| at(path, text, glob.span().start, error.to_string()))
+    };
+    globs.iter().map(pattern).collect()
 }
 
 /// The line, from 1, that a byte is on.

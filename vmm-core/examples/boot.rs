@@ -1,14 +1,14 @@
 //! Boots a kernel on the monitor and shows what it reports: `boot KERNEL [INITRAMFS] [-- OPTION...]`.
 //!
-//! `VCPUS`, `MIB`, `TRANSPORT=mmio` and `ACPI=0` in the environment change the machine.
+//! `VCPUS`, `MIB`, `HUGE=0`, `TRANSPORT=mmio`, `ACPI=0` and `SHARE=TAG:DIRECTORY` (`root:/`) in the environment change the
+//! machine.
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use std::{
     env,
     error::Error,
     fs::File,
     io::{BufRead, BufReader, Read, Write, stdout},
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::unix::net::UnixStream,
     thread,
 };
 use vmm_core::{
@@ -16,18 +16,6 @@ use vmm_core::{
     config::{BootConfig, CpuConfig, MemoryConfig, Share, Transport, VmConfig},
     control::Event,
 };
-
-/// A copy that nobody can change, which loads faster than a file.
-fn sealed(path: &str) -> Result<OwnedFd, Box<dyn Error>> {
-    let memfd = memfd_create("image", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-    let mut copy = File::from(memfd);
-    std::io::copy(&mut File::open(path)?, &mut copy)?;
-    fcntl_add_seals(
-        &copy,
-        SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,
-    )?;
-    Ok(copy.into())
-}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut words: Vec<String> = env::args().skip(1).collect();
@@ -43,11 +31,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         .next()
         .ok_or("usage: boot KERNEL [INITRAMFS] [-- OPTION...]")?;
     let initramfs = files.next();
+    let share = env::var("SHARE").unwrap_or_else(|_| "root:/".into());
+    let (tag, path) = share.split_once(':').ok_or("SHARE is TAG:DIRECTORY")?;
     let config = VmConfig {
         cpus: CpuConfig::flat(u32::try_from(number("VCPUS", 1)?)?),
         memory: MemoryConfig {
             bytes: number("MIB", 256)? << 20,
-            huge_pages: true,
+            huge_pages: number("HUGE", 1)? != 0,
             file: false,
         },
         boot: BootConfig {
@@ -61,15 +51,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         },
         ports: vec![],
         shares: vec![Share {
-            tag: "root".into(),
-            path: "/".into(),
+            tag: tag.into(),
+            path: path.into(),
         }],
     };
     let (mut console, their_console) = UnixStream::pair()?;
     let (control, their_control) = UnixStream::pair()?;
     let descriptors = Descriptors {
-        kernel: sealed(kernel)?,
-        initramfs: initramfs.map(|path| sealed(path)).transpose()?,
+        kernel: File::open(kernel)?.into(),
+        initramfs: initramfs.map(File::open).transpose()?.map(Into::into),
         console: their_console,
         control: their_control,
         ports: vec![],

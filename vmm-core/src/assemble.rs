@@ -26,12 +26,12 @@ use crate::{
         console::Console,
         p9::{P9, TagTooLong},
         rng::Rng,
-        transport::{MmioTransport, PciRoot},
+        transport::{MmioTransport, PciRoot, mmio},
     },
     x86,
 };
 use kvm_bindings::{KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_USE_HW_BP, kvm_guest_debug};
-use kvm_ioctls::VcpuFd;
+use kvm_ioctls::{IoEventAddress, VcpuFd};
 use ninep::{Limits, Server};
 use std::{
     fs::File,
@@ -193,8 +193,7 @@ pub(crate) fn assemble(
     )?;
 
     let cpuid = x86::cpuid::policy(&vm.supported_cpuid()?, &config.cpus, vm.has_tsc_deadline())?;
-    // Choosing the register to access has no effect before the access, and the kernel chooses each time.
-    let coalesced = vm.coalesce(port::PCI_CONFIG, 4).then(Mutex::default);
+    let coalesced = keep_writes(&vm, config.transport, count).then(Mutex::default);
     let buses = Arc::new(Buses {
         ports,
         mmio,
@@ -221,6 +220,26 @@ pub(crate) fn assemble(
         serial,
         vm,
     })
+}
+
+/// Has KVM keep back writes that nobody misses before the next exit, where it can. Whether it does.
+fn keep_writes(vm: &Vm, transport: Transport, devices: usize) -> bool {
+    let mut kept = vec![
+        // Choosing the register to access has no effect before the access, and the kernel chooses each time.
+        (IoEventAddress::Pio(port::PCI_CONFIG.into()), 4),
+        (IoEventAddress::Pio(port::RTC.into()), 1),
+        // A driver asks the serial port for room before its characters, and whether they are out after the last.
+        (IoEventAddress::Pio(port::COM1.into()), 1),
+    ];
+    if transport == Transport::Mmio {
+        for (base, _) in mmio_places().take(devices) {
+            let silent = mmio::SILENT.into_iter();
+            kept.extend(silent.map(|(at, len)| (IoEventAddress::Mmio(base + u64::from(at)), len)));
+        }
+    }
+    // All of them, and not only up to the first that KVM refuses.
+    let kept = kept.into_iter().filter(|&(at, len)| vm.coalesce(at, len));
+    kept.count() > 0
 }
 
 /// The devices at fixed ports.

@@ -202,6 +202,8 @@ pub struct Statistics {
     pub exits_total: u64,
     /// Notifications from the driver and interrupts to it, by device and queue.
     pub queues: Vec<QueueStatistics>,
+    /// KiB of the guest's memory that are there, because it or the monitor touched them; with huge pages all of each.
+    pub guest_resident_kib: u64,
 }
 
 /// Counts of one virtqueue.

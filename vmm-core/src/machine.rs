@@ -188,6 +188,7 @@ impl Session {
                 exits,
                 exits_total,
                 queues: machine.virtio.statistics(),
+                guest_resident_kib: machine.vm.ram().resident_kib(),
             },
         }
     }

@@ -34,11 +34,11 @@ pub struct Measured {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Memory {
     /// Its own: heap and stacks.
-    pub anonymous: u64,
+    pub own: u64,
     /// Mapped from files: the program, which all machines have in common.
     pub file: u64,
     /// The guest's memory as far as it was touched, the kernel and the initramfs.
-    pub shared: u64,
+    pub guest: u64,
 }
 
 impl Measured {
@@ -67,11 +67,10 @@ impl Session<'_> {
         if !self.machine.can_inspect() {
             return Ok(());
         }
-        self.measured.memory = self
+        let status = self
             .machine
             .process_id()
-            .and_then(|id| std::fs::read_to_string(format!("/proc/{id}/status")).ok())
-            .and_then(|status| Memory::parse(&status));
+            .and_then(|id| std::fs::read_to_string(format!("/proc/{id}/status")).ok());
         self.machine.control(Control::Quit);
         let patience = Instant::now() + PARTING;
         while self.measured.statistics.is_none() && Instant::now() < patience {
@@ -80,21 +79,25 @@ impl Session<'_> {
                 break;
             }
         }
+        let counted = self.measured.statistics.as_ref();
+        self.measured.memory = counted
+            .zip(status)
+            .and_then(|(counted, status)| Memory::parse(&status, counted.guest_resident_kib));
         Ok(())
     }
 }
 
 impl Memory {
-    /// Out of the text of `/proc/PID/status`.
-    fn parse(status: &str) -> Option<Self> {
+    /// Out of the text of `/proc/PID/status`, of a process that has `guest` KiB of a guest's memory.
+    fn parse(status: &str, guest: u64) -> Option<Self> {
         let field = |name: &str| -> Option<u64> {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.trim().strip_suffix(" kB")?.parse().ok()
         };
         Some(Self {
-            anonymous: field("RssAnon:")?,
+            own: (field("RssAnon:")? + field("RssShmem:")?).saturating_sub(guest),
             file: field("RssFile:")?,
-            shared: field("RssShmem:")?,
+            guest,
         })
     }
 }
@@ -122,16 +125,22 @@ mod tests {
     #[test]
     fn resident_memory_is_read_as_the_kernel_writes_it() {
         let own = std::fs::read_to_string("/proc/self/status").expect("procfs");
-        let memory = Memory::parse(&own).expect("three fields");
-        assert!(memory.anonymous > 0 && memory.file > 0, "{memory:?}");
-        assert_eq!(
-            Memory::parse("RssAnon:\t     120 kB\nRssFile:\t 7 kB\nRssShmem:\t0 kB\n"),
-            Some(Memory {
-                anonymous: 120,
-                file: 7,
-                shared: 0
-            })
-        );
-        assert_eq!(Memory::parse("RssAnon:\t120 kB\n"), None);
+        let memory = Memory::parse(&own, 0).expect("three fields");
+        assert!(memory.own > 0 && memory.file > 0, "{memory:?}");
+        // The guest's is private or shared, as the machine was asked for.
+        for text in [
+            "RssAnon:\t     120 kB\nRssFile:\t 7 kB\nRssShmem:\t0 kB\n",
+            "RssAnon:\t     20 kB\nRssFile:\t 7 kB\nRssShmem:\t100 kB\n",
+        ] {
+            assert_eq!(
+                Memory::parse(text, 100),
+                Some(Memory {
+                    own: 20,
+                    file: 7,
+                    guest: 100
+                })
+            );
+        }
+        assert_eq!(Memory::parse("RssAnon:\t120 kB\n", 0), None);
     }
 }

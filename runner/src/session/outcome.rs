@@ -29,7 +29,9 @@ impl Session<'_> {
         let document = parser.finish();
         let findings = self.klog.end_test();
         let last_words = self.last_words();
-        let judged = triage::judge(&Evidence {
+        let known = test.known_failure.as_ref();
+        let console = self.console.tail();
+        let verdict = triage::judge(&Evidence {
             end: *end,
             ktap: &document,
             format: test.format,
@@ -37,26 +39,17 @@ impl Session<'_> {
             limit,
             policy: &test.splats,
             allowed: &self.settings.allowed_splats,
+            intended: test.intended,
+            known_failure: known,
             log_end: self.klog.last_seq(),
+            console: &console,
             last_words: &last_words,
             seen: &self.seen,
         });
-        let judged = match test.intended {
-            None => judged,
-            Some(intention) => {
-                let said = self.console.tail();
-                triage::intended(intention, judged, end, self.seen.panicked, &said)
-            }
-        };
-        let expected = test.known_failure.as_deref();
-        let verdict = match expected {
-            Some(why) => triage::known_failure(judged, why),
-            None => judged,
-        };
-        if let (Some(why), Outcome::Pass) = (expected, verdict.outcome) {
+        if let (Some(known), Outcome::Pass) = (known, verdict.outcome) {
             let text = format!(
-                "{}: it is a known failure and passes: {why}; take it off the list if it is fixed",
-                test.id
+                "{}: it is a known failure and passes: {}; take it off the list if it is fixed",
+                test.id, known.why
             );
             self.reports.emit(Event::Warning { text })?;
         }

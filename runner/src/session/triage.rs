@@ -1,15 +1,16 @@
 //! From evidence to outcome. The only place where that is decided; everything here is pure.
 
 mod by_format;
+mod by_kernel_log;
 mod intended;
+mod known;
 
-pub use intended::intended;
+pub use by_kernel_log::counts;
 
 use super::{findings::Findings, look::Seen};
 use crate::machine::StopReason;
-use splats::{Severity, Splat};
 use std::time::Duration;
-use suites::{Outcome, OutputFormat, Pattern, SplatPolicy, ktap::Document};
+use suites::{Intended, KnownFailure, Outcome, OutputFormat, Pattern, SplatPolicy, ktap::Document};
 use wire::{ExitStatus, TestEnded};
 
 /// How a test's time on a machine came to its end.
@@ -46,6 +47,12 @@ pub struct Evidence<'a> {
     pub policy: &'a SplatPolicy,
     /// Which splats are no failure of any test of the run.
     pub allowed: &'a [Pattern],
+    /// How it ends its machine on purpose, if it does.
+    pub intended: Option<Intended>,
+    /// What is known of it where it is known to fail.
+    pub known_failure: Option<&'a KnownFailure>,
+    /// The end of what the kernel said on its console.
+    pub console: &'a str,
     /// The end of the console and of the kernel log, for the words of a guest that switched itself off.
     pub last_words: &'a str,
     /// What was seen of the guest from outside.
@@ -76,9 +83,22 @@ const EXIT_SKIP: i32 = 4;
 /// Exit status of an expected failure (`KSFT_XFAIL`); believed only where the output says the same.
 const EXIT_XFAIL: i32 = 2;
 
-/// Judges one test.
+/// Judges one test: by how it ended and what it said, by what was meant and is known of it, and then by what the kernel
+/// reported meanwhile, which neither of these excuses.
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
+    let mut verdict = by_itself(evidence);
+    if let Some(intention) = evidence.intended {
+        verdict = intended::intended(intention, verdict, evidence);
+    }
+    if let Some(known) = evidence.known_failure {
+        verdict = known::known_failure(verdict, &known.why);
+    }
+    by_kernel_log::judge(evidence, verdict)
+}
+
+/// What is to be said of a test by how it ended, and by what it said.
+fn by_itself(evidence: &Evidence<'_>) -> Verdict {
     // Whatever became of the machine after it: a panic may leave it standing still (`kernel.panic`).
     if let Some(panic) = evidence.findings.panic() {
         return Verdict::new(Outcome::KernelCrash, panic);
@@ -94,6 +114,20 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
         let doing = doing.map_or_else(String::new, |doing| format!("; {doing}"));
         Verdict::new(Outcome::Hang, format!("{words}{doing}"))
     };
+    let lost = match &evidence.end {
+        TestEnd::MachineGone(reason) => {
+            matches!(reason, StopReason::Reset | StopReason::TripleFault)
+        }
+        TestEnd::Silent(_) | TestEnd::Overdue => true,
+        TestEnd::LinkBroken(_) | TestEnd::Ended(_) => false,
+    };
+    if lost && is_asleep(evidence.console) {
+        return Verdict::new(
+            Outcome::HarnessError,
+            "the test suspended the machine, which does not wake up again: its root and its ports are virtio devices, which \
+             the kernel does not bring back (--skip leaves the test out)",
+        );
+    }
     match &evidence.end {
         TestEnd::MachineGone(reason) => machine_gone(evidence, reason),
         TestEnd::Silent(silence) => stalled(format!(
@@ -109,21 +143,10 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     }
 }
 
-/// What is made of a test that is known to fail: `why` is what the list says of it.
-///
-/// A test that fails or takes too long does what is known of it. A crash or a hang is more than that: it costs a machine.
-#[must_use]
-pub fn known_failure(verdict: Verdict, why: &str) -> Verdict {
-    match (verdict.outcome, verdict.message) {
-        (Outcome::Fail | Outcome::TimeOut, message) => {
-            let message = message.map_or_else(String::new, |message| format!(": {message}"));
-            Verdict::new(
-                Outcome::ExpectedFail,
-                format!("known failure: {why}{message}"),
-            )
-        }
-        (outcome, message) => Verdict { outcome, message },
-    }
+/// Whether the kernel said last that it suspends the machine (`kernel/power/suspend.c`, `pm_suspend()`).
+fn is_asleep(console: &str) -> bool {
+    let said = |words: &str| console.rfind(words);
+    said("PM: suspend entry") > said("PM: suspend exit")
 }
 
 /// A crash, and the error that the kernel reported before it, if it did.
@@ -192,106 +215,15 @@ fn ended_test(evidence: &Evidence<'_>, ended: &TestEnded) -> Verdict {
             .map_or_else(String::new, |limit| format!(" within {}", seconds(limit)));
         return Verdict::new(Outcome::TimeOut, format!("it did not end{limit}"));
     }
-    let verdict = match &ended.status {
-        ExitStatus::NotStarted(why) => {
-            return Verdict::new(
-                Outcome::HarnessError,
-                format!("it could not be started: {why}"),
-            );
-        }
+    match &ended.status {
+        ExitStatus::NotStarted(why) => Verdict::new(
+            Outcome::HarnessError,
+            format!("it could not be started: {why}"),
+        ),
         ExitStatus::Signaled(signal) => {
             Verdict::new(Outcome::Fail, format!("killed by {}", signal_name(*signal)))
         }
         ExitStatus::Exited(status) => by_format::exited(evidence.format, evidence.ktap, *status),
-    };
-    by_kernel_log(evidence, ended, verdict)
-}
-
-/// The three names by which a pattern may mean a splat.
-#[must_use]
-pub fn names(splat: &Splat) -> [&str; 3] {
-    [splat.class.as_str(), &splat.title, &splat.fingerprint]
-}
-
-/// Whether a splat is held against the test it came in.
-#[must_use]
-pub fn counts(splat: &Splat, policy: &SplatPolicy, allowed: &[Pattern]) -> bool {
-    let names = names(splat);
-    let is_allowed = |pattern: &Pattern| names.iter().any(|name| pattern.matches(name));
-    splat.severity >= Severity::Warning && !policy.allows(&names) && !allowed.iter().any(is_allowed)
-}
-
-/// What the kernel log makes of a test that ended with this verdict.
-fn by_kernel_log(evidence: &Evidence<'_>, ended: &TestEnded, verdict: Verdict) -> Verdict {
-    let Evidence {
-        findings,
-        policy,
-        allowed,
-        ..
-    } = evidence;
-    let against: Vec<&Splat> = findings
-        .splats
-        .iter()
-        .filter(|splat| counts(splat, policy, allowed))
-        .collect();
-    if let Some(first) = against.first() {
-        let more = match against.len() as u64 - 1 + findings.repeated + findings.crowded_out {
-            0 => String::new(),
-            more => format!(" (and {more} more)"),
-        };
-        let title = &first.title;
-        return match verdict.outcome.is_good() {
-            true => Verdict::new(
-                Outcome::Fail,
-                format!(
-                    "the kernel reported an error while the test, by itself a {}, ran: {title}{more}",
-                    verdict.outcome
-                ),
-            ),
-            false => Verdict {
-                message: verdict
-                    .message
-                    .map(|message| format!("{message}; the kernel reported: {title}{more}")),
-                ..verdict
-            },
-        };
-    }
-    if !verdict.outcome.is_good() {
-        return verdict;
-    }
-    let incomplete = |what: String| {
-        Verdict::new(
-            Outcome::HarnessError,
-            format!(
-                "the test, by itself a {}, cannot be judged: {what}, so nobody knows what the kernel reported",
-                verdict.outcome
-            ),
-        )
-    };
-    if findings.crowded_out > 0 {
-        let n = findings.crowded_out;
-        return incomplete(format!("the kernel reported {n} splats more than are kept"));
-    }
-    if findings.lost > 0 {
-        let lost = findings.lost;
-        return incomplete(format!(
-            "{lost} records of the kernel log were overwritten before they could be read (a larger log helps: --append \
-             log_buf_len=16M)"
-        ));
-    }
-    if ended
-        .klog_seq
-        .is_none_or(|seq| evidence.log_end.is_none_or(|end| end < seq))
-    {
-        return incomplete("the kernel log did not come up to its end".into());
-    }
-    let came: Vec<[&str; 3]> = findings.splats.iter().map(names).collect();
-    match policy.missing(&came).next() {
-        Some(pattern) => Verdict::new(
-            Outcome::Fail,
-            format!("the kernel did not report what the test expects of it: {pattern}"),
-        ),
-        None => verdict,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::{MANIFEST, SuiteError};
 use crate::{
-    Intended, Need, OutputFormat, Pattern, Program, SplatPolicy, Test, TestId,
+    Intended, Need, OutputFormat, Program, SplatPolicy, Test, TestId,
     spec::stem,
     toml_file::{self, FileError},
 };
@@ -156,16 +156,9 @@ impl Manifest {
                     format!("\"{wrong}\" is no name of a variable"),
                 ));
             }
-            let patterns = |texts: &[Spanned<String>]| -> Result<Vec<Pattern>, FileError> {
-                let pattern = |text: &Spanned<String>| {
-                    Pattern::new(text.get_ref())
-                        .map_err(|error| complain(text.span().start, error.to_string()))
-                };
-                texts.iter().map(pattern).collect()
-            };
             let splats = SplatPolicy {
-                allow: patterns(&raw.splats.allow)?,
-                expect: patterns(&raw.splats.expect)?,
+                allow: toml_file::patterns(path, text, &raw.splats.allow)?,
+                expect: toml_file::patterns(path, text, &raw.splats.expect)?,
             };
             let env = raw.env.into_iter().map(|(k, v)| (k.into(), v.into()));
             tests.push(Test {

@@ -172,9 +172,11 @@ impl Vcpu {
             let len = (write.len as usize).min(write.data.len());
             // SAFETY: both members are the same integer.
             let is_port = unsafe { write.__bindgen_anon_1.pio } != 0;
-            if is_port {
-                self.buses.ports.write(write.phys_addr, &write.data[..len]);
-            }
+            let bus = match is_port {
+                true => &self.buses.ports,
+                false => &self.buses.mmio,
+            };
+            bus.write(write.phys_addr, &write.data[..len]);
         }
     }
 

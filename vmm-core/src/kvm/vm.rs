@@ -171,10 +171,9 @@ impl Vm {
         self.kvm.check_extension(Cap::TscDeadlineTimer)
     }
 
-    /// Has KVM keep back writes to `len` ports from `port` on until a vCPU returns for another reason, where it can; for
-    /// registers whose writes have no effect of their own. Whether it does.
-    pub(crate) fn coalesce(&self, port: u16, len: u32) -> bool {
-        let address = IoEventAddress::Pio(port.into());
+    /// Has KVM keep back writes to `len` ports or bytes from `address` on until a vCPU returns for another reason, where it
+    /// can; for registers whose writes have no effect that is seen before. Whether it does.
+    pub(crate) fn coalesce(&self, address: IoEventAddress, len: u32) -> bool {
         self.coalesces() && self.fd.register_coalesced_mmio(address, len).is_ok()
     }
 

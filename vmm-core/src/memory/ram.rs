@@ -115,6 +115,12 @@ impl GuestRam {
         }
     }
 
+    /// KiB of all of it that are there; what the system does not tell counts as none.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let pages = self.memory.iter().flat_map(Self::resident).flatten();
+        4 * pages.filter(|page| page & 1 != 0).count() as u64
+    }
+
     /// Size in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {

@@ -167,9 +167,9 @@ fn tables(document: &Document) -> String {
         let _ = writeln!(
             text,
             "\nmemory of the process at the end, KiB, worst: {} its own, {} of mapped files; beside {} of the guest's",
-            of(|m| m.anonymous),
+            of(|m| m.own),
             of(|m| m.file),
-            of(|m| m.shared)
+            of(|m| m.guest)
         );
     }
     text
@@ -283,6 +283,7 @@ mod tests {
                 exits: vec![("io_out:0x80".into(), at)],
                 exits_total: at,
                 queues: vec![queue("p9:0", at), queue("p9:0", 7), queue("rng:0", 0)],
+                guest_resident_kib: 100,
             }),
         })
     }

@@ -1,6 +1,6 @@
 //! Ends of a machine that a test brings about on purpose.
 
-use super::{TestEnd, Verdict};
+use super::{Evidence, TestEnd, Verdict};
 use crate::machine::StopReason;
 use suites::{Intended, Outcome};
 
@@ -13,23 +13,16 @@ const SYSRQ: &str = "sysrq: Resetting";
 /// How the message of a crash begins that was a panic (`kernel/panic.c`).
 const PANIC: &str = "Kernel panic - not syncing";
 
-/// What `verdict`, drawn without knowing of an intention, is for a test that has one. `console` is the end of what the
-/// kernel said, `panicked` whether it was seen to announce a panic.
+/// What `verdict`, drawn without knowing of an intention, is for a test that has one.
 ///
 /// The intended end is a pass. Any other end of the machine is what it is, and a test that ended by itself without
 /// bringing it about has failed; only a skip stays one.
-#[must_use]
-pub fn intended(
-    intention: Intended,
-    verdict: Verdict,
-    end: &TestEnd<'_>,
-    panicked: bool,
-    console: &str,
-) -> Verdict {
+pub fn intended(intention: Intended, verdict: Verdict, evidence: &Evidence<'_>) -> Verdict {
+    let (end, console) = (&evidence.end, evidence.console);
     let said = |words: &str| console.lines().any(|line| line.contains(words));
     let message = verdict.message.as_deref().unwrap_or_default();
     let crashed = verdict.outcome == Outcome::KernelCrash;
-    let panicked = crashed && (panicked || message.starts_with(PANIC));
+    let panicked = crashed && (evidence.seen.panicked || message.starts_with(PANIC));
     let has_ended = matches!(end, TestEnd::Ended(_));
     let reached = match intention {
         Intended::Panic => panicked,
@@ -69,7 +62,10 @@ pub fn intended(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::triage::tests::ended;
+    use crate::session::{
+        look::Seen,
+        triage::tests::{ended, evidence},
+    };
     use std::time::Duration;
     use wire::ExitStatus;
 
@@ -84,7 +80,11 @@ mod tests {
     fn judged(outcome: Outcome, message: &str, end: &TestEnd<'_>, console: &str) -> [Outcome; 4] {
         ALL.map(|intention| {
             let verdict = Verdict::new(outcome, message);
-            intended(intention, verdict, end, false, console).outcome
+            let evidence = Evidence {
+                console,
+                ..evidence(*end)
+            };
+            intended(intention, verdict, &evidence).outcome
         })
     }
 
@@ -162,7 +162,15 @@ mod tests {
     fn an_announced_panic_is_one() {
         let gone = TestEnd::MachineGone(&StopReason::Reset);
         let crash = Verdict::new(Outcome::KernelCrash, "the kernel announced a panic");
-        let verdict = intended(Intended::Panic, crash, &gone, true, "");
+        let seen = Seen {
+            panicked: true,
+            ..Seen::default()
+        };
+        let evidence = Evidence {
+            seen: &seen,
+            ..evidence(gone)
+        };
+        let verdict = intended(Intended::Panic, crash, &evidence);
         assert_eq!(verdict.outcome, Outcome::Pass);
     }
 }

@@ -1,7 +1,8 @@
 //! The table of verdicts.
 
 use super::*;
-use suites::{OutputFormat, Pattern, SplatPolicy, ktap::Parser, output::OutputReader};
+use std::sync::LazyLock;
+use suites::{OutputFormat, SplatPolicy, ktap::Parser, output::OutputReader};
 
 fn ktap(text: &str) -> Document {
     let mut parser = Parser::new(OutputFormat::Auto);
@@ -26,7 +27,7 @@ pub(super) fn ended(status: ExitStatus) -> TestEnded {
 }
 
 /// What a kernel log of these lines shows.
-fn found(lines: &[&str]) -> Findings {
+pub(super) fn found(lines: &[&str]) -> Findings {
     let mut scanner = splats::Scanner::new();
     for text in lines {
         scanner.push(splats::Line {
@@ -38,18 +39,41 @@ fn found(lines: &[&str]) -> Findings {
     Findings::default().ended(scanner)
 }
 
-fn judge_end(end: TestEnd<'_>, text: &str, findings: &Findings, console: &str) -> Verdict {
-    judge(&Evidence {
+static SILENT: LazyLock<Document> = LazyLock::new(|| ktap(""));
+static QUIET: LazyLock<Findings> = LazyLock::new(Findings::default);
+static UNSEEN: LazyLock<Seen> = LazyLock::new(Seen::default);
+static STRICT: LazyLock<SplatPolicy> = LazyLock::new(SplatPolicy::default);
+
+/// Evidence of a test that ended like this, and of nothing else.
+pub(super) fn evidence(end: TestEnd<'_>) -> Evidence<'_> {
+    Evidence {
         end,
-        ktap: &ktap(text),
+        ktap: &SILENT,
         format: OutputFormat::Auto,
-        findings,
+        findings: &QUIET,
         limit: Some(Duration::from_secs(45)),
-        policy: &SplatPolicy::default(),
+        policy: &STRICT,
         allowed: &[],
+        intended: None,
+        known_failure: None,
         log_end: Some(9),
+        console: "",
+        last_words: "",
+        seen: &UNSEEN,
+    }
+}
+
+pub(super) fn judge_end(
+    end: TestEnd<'_>,
+    text: &str,
+    findings: &Findings,
+    console: &str,
+) -> Verdict {
+    judge(&Evidence {
+        ktap: &ktap(text),
+        findings,
         last_words: console,
-        seen: &Seen::default(),
+        ..evidence(end)
     })
 }
 
@@ -93,16 +117,9 @@ fn judged_as(format: OutputFormat, status: i32, text: &str) -> (Outcome, String)
     reader.push(text.as_bytes());
     let ended = ended(ExitStatus::Exited(status));
     let verdict = judge(&Evidence {
-        end: TestEnd::Ended(&ended),
         ktap: &reader.finish(),
         format,
-        findings: &Findings::default(),
-        limit: None,
-        log_end: Some(9),
-        policy: &SplatPolicy::default(),
-        allowed: &[],
-        last_words: "",
-        seen: &Seen::default(),
+        ..evidence(TestEnd::Ended(&ended))
     });
     (verdict.outcome, verdict.message.unwrap_or_default())
 }
@@ -262,157 +279,9 @@ fn signals_time_outs_and_survivors() {
     );
 }
 
-fn ended_with(status: i32, findings: &Findings) -> Verdict {
+pub(super) fn ended_with(status: i32, findings: &Findings) -> Verdict {
     let ended = ended(ExitStatus::Exited(status));
     judge_end(TestEnd::Ended(&ended), "", findings, "")
-}
-
-#[test]
-fn a_kernel_that_oopsed_is_never_green() {
-    let oops = found(&["BUG: unable to handle page fault"]);
-    let ended = ended(ExitStatus::Exited(0));
-    let verdict = judge_end(TestEnd::Ended(&ended), "", &oops, "");
-    assert_eq!(verdict.outcome, Outcome::Fail);
-    assert!(verdict.message.expect("a reason").contains("page fault"));
-    let failed = ended_with(1, &oops);
-    assert_eq!(failed.outcome, Outcome::Fail);
-    assert!(failed.message.expect("a reason").contains("page fault"));
-    let expected = judge(&Evidence {
-        end: TestEnd::Ended(&ended),
-        ktap: &ktap(""),
-        format: OutputFormat::Auto,
-        findings: &oops,
-        limit: None,
-        policy: &SplatPolicy::allow_all(),
-        allowed: &[],
-        log_end: Some(9),
-        last_words: "",
-        seen: &Seen::default(),
-    });
-    assert_eq!(expected.outcome, Outcome::Pass);
-}
-
-/// The verdict on a test that ended with status 0 and left these lines in the kernel log.
-fn judge_log(lines: &[&str], policy: &SplatPolicy, allowed: &[&str]) -> Verdict {
-    let allowed: Vec<Pattern> = allowed
-        .iter()
-        .map(|text| Pattern::new(text).expect("a glob"))
-        .collect();
-    judge(&Evidence {
-        end: TestEnd::Ended(&ended(ExitStatus::Exited(0))),
-        ktap: &ktap(""),
-        format: OutputFormat::Auto,
-        findings: &found(lines),
-        policy,
-        allowed: &allowed,
-        log_end: Some(9),
-        limit: None,
-        last_words: "",
-        seen: &Seen::default(),
-    })
-}
-
-const WARNING: &str = "WARNING: CPU: 0 PID: 1 at mm/file.c:12 culprit+0x1/0x10";
-
-#[test]
-fn a_warning_fails_the_test_it_came_in_unless_it_is_allowed() {
-    let strict = SplatPolicy::default();
-    let verdict = judge_log(&[WARNING], &strict, &[]);
-    assert_eq!(verdict.outcome, Outcome::Fail);
-    let message = verdict.message.expect("a reason");
-    assert!(
-        message.ends_with("ran: WARNING in culprit (mm/file.c:12)"),
-        "{message}"
-    );
-    let two = judge_log(&[WARNING, WARNING], &strict, &[])
-        .message
-        .expect("a reason");
-    assert!(two.ends_with("(and 1 more)"), "{two}");
-    for pattern in ["warning", "WARNING in culp*"] {
-        assert_eq!(
-            judge_log(&[WARNING], &strict, &[pattern]).outcome,
-            Outcome::Pass,
-            "{pattern}"
-        );
-    }
-    // One that is allowed does not excuse another.
-    assert_eq!(
-        judge_log(&[WARNING, "BUG: x"], &strict, &["warning"]).outcome,
-        Outcome::Fail
-    );
-    // Remarks are not held against it.
-    assert_eq!(
-        judge_log(&["[Firmware Bug]: x"], &strict, &[]).outcome,
-        Outcome::Pass
-    );
-}
-
-#[test]
-fn an_expected_splat_must_come() {
-    let policy = SplatPolicy {
-        allow: vec![],
-        expect: vec![Pattern::new("warning").expect("a glob")],
-    };
-    assert_eq!(judge_log(&[WARNING], &policy, &[]).outcome, Outcome::Pass);
-    let verdict = judge_log(&[], &policy, &[]);
-    assert_eq!(verdict.outcome, Outcome::Fail);
-    assert!(
-        verdict
-            .message
-            .expect("a reason")
-            .ends_with("expects of it: warning")
-    );
-    assert_eq!(
-        judge_log(&[WARNING, "BUG: x"], &policy, &[]).outcome,
-        Outcome::Fail
-    );
-}
-
-#[test]
-fn a_log_with_gaps_is_never_green() {
-    let judge_with =
-        |status: i32, klog_seq: Option<u64>, log_end: Option<u64>, findings: &Findings| {
-            let ended = TestEnded {
-                klog_seq,
-                ..ended(ExitStatus::Exited(status))
-            };
-            judge(&Evidence {
-                end: TestEnd::Ended(&ended),
-                ktap: &ktap(""),
-                format: OutputFormat::Auto,
-                findings,
-                policy: &SplatPolicy::allow_all(),
-                allowed: &[],
-                log_end,
-                limit: None,
-                last_words: "",
-                seen: &Seen::default(),
-            })
-            .outcome
-        };
-    let quiet = Findings::default();
-    let mut lost = Findings::default();
-    lost.lost = 3;
-    assert_eq!(judge_with(0, Some(7), Some(7), &quiet), Outcome::Pass);
-    for status in [0, 4] {
-        assert_eq!(
-            judge_with(status, None, Some(7), &quiet),
-            Outcome::HarnessError
-        );
-        assert_eq!(
-            judge_with(status, Some(7), Some(6), &quiet),
-            Outcome::HarnessError
-        );
-        assert_eq!(
-            judge_with(status, Some(7), None, &quiet),
-            Outcome::HarnessError
-        );
-        assert_eq!(
-            judge_with(status, Some(7), Some(7), &lost),
-            Outcome::HarnessError
-        );
-    }
-    assert_eq!(judge_with(1, None, None, &lost), Outcome::Fail);
 }
 
 #[test]
@@ -467,16 +336,9 @@ fn the_ways_a_machine_goes_are_told_apart() {
 
 fn judge_seen(end: TestEnd<'_>, findings: &Findings, seen: &Seen) -> Verdict {
     judge(&Evidence {
-        end,
-        ktap: &ktap(""),
-        format: OutputFormat::Auto,
         findings,
-        limit: None,
-        policy: &SplatPolicy::default(),
-        allowed: &[],
-        log_end: Some(9),
-        last_words: "",
         seen,
+        ..evidence(end)
     })
 }
 
@@ -532,23 +394,32 @@ fn what_was_seen_from_outside_counts() {
 }
 
 #[test]
-fn a_known_failure_is_expected_and_nothing_else_is() {
-    let known = |outcome| known_failure(Verdict::new(outcome, "exit status 1"), "bug 7");
-    for outcome in [Outcome::Fail, Outcome::TimeOut] {
-        let verdict = known(outcome);
-        assert_eq!(verdict.outcome, Outcome::ExpectedFail);
-        assert_eq!(
-            verdict.message.as_deref(),
-            Some("known failure: bug 7: exit status 1")
-        );
-    }
-    for outcome in [
-        Outcome::KernelCrash,
-        Outcome::Hang,
-        Outcome::Skip,
-        Outcome::Pass,
+fn a_machine_that_sleeps_is_no_fault_of_its_kernel() {
+    let entry = "[    2.4] PM: suspend entry (deep)\n[    2.5] Freezing user space processes\n";
+    let exit = "[    7.0] PM: suspend exit\n";
+    let judged = |end, console: &str| {
+        let evidence = Evidence {
+            console,
+            ..evidence(end)
+        };
+        judge(&evidence).outcome
+    };
+    let silent = TestEnd::Silent(Duration::from_secs(15));
+    for end in [
+        silent,
+        TestEnd::Overdue,
+        TestEnd::MachineGone(&StopReason::Reset),
     ] {
-        assert_eq!(known(outcome).outcome, outcome);
-        assert_eq!(known(outcome).message.as_deref(), Some("exit status 1"));
+        assert_eq!(judged(end, entry), Outcome::HarnessError, "{end:?}");
     }
+    // It woke up and hangs all the same; it was switched off; it panicked while it fell asleep.
+    assert_eq!(judged(silent, &[entry, exit].concat()), Outcome::Hang);
+    let off = TestEnd::MachineGone(&StopReason::PowerOff);
+    assert_eq!(judged(off, entry), Outcome::Fail);
+    let panicked = Evidence {
+        console: entry,
+        findings: &found(&["Kernel panic - not syncing: x"]),
+        ..evidence(silent)
+    };
+    assert_eq!(judge(&panicked).outcome, Outcome::KernelCrash);
 }

@@ -8,6 +8,7 @@ use crate::{
     memory::GuestRam,
 };
 use kvm_bindings::kvm_regs;
+use kvm_ioctls::IoEventAddress;
 use std::{
     sync::mpsc::{self, Receiver},
     time::Instant,
@@ -66,7 +67,9 @@ fn guest(count: u32, code: &[u8]) -> Option<Guest> {
     let buses = Arc::new(Buses {
         ports,
         mmio: Bus::default(),
-        coalesced: vm.coalesce(0x83, 1).then(Mutex::default),
+        coalesced: vm
+            .coalesce(IoEventAddress::Pio(0x83), 1)
+            .then(Mutex::default),
     });
     let cpuid = vm.supported_cpuid().expect("CPUID");
     let vcpus = (0..count)

@@ -43,6 +43,19 @@ const VERSION: u32 = 2;
 /// The PCI vendor of virtio; drivers match it or anything.
 const VENDOR: u32 = 0x1af4;
 
+/// Registers whose writes show nothing before another register is read or written: offset and length in bytes.
+///
+/// Not the acknowledgement of an interrupt: the next one would be taken back with it.
+pub const SILENT: [(u32, u32); 4] = [
+    (VIRTIO_MMIO_DEVICE_FEATURES_SEL, 4),
+    // The driver's features, and which of them.
+    (VIRTIO_MMIO_DRIVER_FEATURES, 8),
+    // The queue, and its size; between them one that is only read.
+    (VIRTIO_MMIO_QUEUE_SEL, 12),
+    // The queue's three parts.
+    (VIRTIO_MMIO_QUEUE_DESC_LOW, 40),
+];
+
 /// A device behind a register block of 4 KiB.
 pub struct MmioTransport {
     state: Mutex<State>,
