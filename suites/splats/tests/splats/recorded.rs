@@ -82,3 +82,35 @@ fn a_race_has_both_its_functions_in_its_title_whatever_they_are() {
     assert_eq!(splat.frames.len(), 3, "one stack of the two");
     assert_eq!((splat.first_line, splat.last_line), (1, 16));
 }
+
+/// Who copies for others is not to blame, and where memory came from is no part of the stack.
+#[test]
+fn a_leak_to_the_user_is_put_down_to_the_one_that_copies() {
+    let splat = only(&called(
+        85_850_088,
+        "T45",
+        "=====================================================\n\
+         BUG: KMSAN: kernel-infoleak in _copy_to_user+0x40/0x80\n\
+         \x20_copy_to_user+0x40/0x80\n\
+         \x20unset_told+0xc6/0x170 [fault]\n\
+         \x20commit_write+0x1dc/0x210 [fault]\n\
+         \x20vfs_write+0x285/0xdb0\n\
+         \n\
+         Uninit was created at:\n\
+         \x20__kmalloc_cache_noprof+0x5ee/0x720\n\
+         \x20unset_told+0x4e/0x170 [fault]\n\
+         \n\
+         Bytes 0-63 of 64 are uninitialized\n\
+         Memory access of size 64 starts at ffff888000f54980\n\
+         Data copied to user address 00007fff83fcd910\n\
+         \n\
+         CPU: 1 UID: 0 PID: 45 Comm: sh Tainted: G    B      O       6.12.117 #1 \n\
+         Tainted: [B]=BAD_PAGE, [O]=OOT_MODULE\n\
+         =====================================================\n\
+         Disabling lock debugging due to kernel taint",
+    ));
+    assert_eq!(splat.class, Class::Kmsan);
+    assert_eq!(splat.title, "KMSAN: kernel-infoleak in unset_told");
+    assert_eq!(splat.frames.len(), 4);
+    assert_eq!((splat.first_line, splat.last_line), (1, 19));
+}
