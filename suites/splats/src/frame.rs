@@ -227,6 +227,7 @@ const GENERIC: &[&str] = &[
     "schedule",
     "__schedule",
     "__schedule_bug",
+    "sched_show_task",
     "delay_tsc",
     "__delay",
     "__udelay",

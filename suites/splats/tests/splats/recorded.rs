@@ -114,3 +114,34 @@ fn a_leak_to_the_user_is_put_down_to_the_one_that_copies() {
     assert_eq!(splat.frames.len(), 4);
     assert_eq!((splat.first_line, splat.last_line), (1, 19));
 }
+
+#[test]
+fn a_reader_that_stalls_is_named_though_the_interrupt_shows_its_task() {
+    let splat = only(&called(
+        146_267_391,
+        "C0",
+        "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:\n\
+         rcu: \tTasks blocked on level-0 rcu_node (CPUs 0-1): P52\n\
+         rcu: \t(detected by 0, t=902 jiffies, g=2941, q=43 ncpus=2)\n\
+         task:sh              state:R  running task     stack:0     pid:52    tgid:52    ppid:1      flags:0x0\n\
+         Call Trace:\n\
+         \x20<IRQ>\n\
+         \x20sched_show_task+0x2a5/0x430\n\
+         \x20? mm_cid_get+0x5b0/0x5b0\n\
+         \x20rcu_sched_clock_irq+0x1875/0x1b80\n\
+         \x20update_process_times+0xea/0x160\n\
+         \x20tick_nohz_handler+0x180/0x200\n\
+         \x20__hrtimer_run_queues+0x352/0x5a0\n\
+         \x20sysvec_apic_timer_interrupt+0x85/0xb0\n\
+         \x20</IRQ>\n\
+         \x20<TASK>\n\
+         \x20asm_sysvec_apic_timer_interrupt+0x16/0x20\n\
+         RIP: 0010:long_reader+0x9e/0x1b0 [fault]\n\
+         Code: c7 c0 93 2f 82 48 81 c3 dc 05 00 00\n\
+         \x20? long_reader+0xaf/0x1b0 [fault]\n\
+         \x20commit_write+0x156/0x1d0 [fault]\n\
+         \x20</TASK>",
+    ));
+    assert_eq!(splat.class, Class::RcuStall);
+    assert_eq!(splat.title, "rcu_preempt stall in long_reader");
+}
