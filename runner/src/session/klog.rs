@@ -298,6 +298,7 @@ impl KernelLog {
         for line in rest {
             let kernel = match Prefixed::read(line) {
                 Prefixed::Kernel(line) => Some(line),
+                Prefixed::Bare(line) if line.is_of_console() => Some(line),
                 Prefixed::Foreign | Prefixed::Bare(_) => None,
             };
             self.add(line, kernel, slice.as_deref_mut())?;

@@ -9,7 +9,8 @@ struct fault {
 };
 
 /* Each ends with an entry without a name. */
-extern const struct fault exceptions[], memory_faults[], lock_faults[], stalls[], object_faults[], remarks[];
+extern const struct fault exceptions[], memory_faults[], lock_faults[], stalls[], object_faults[], remarks[], races[],
+	uninitialised[];
 
 /* A function on its own in the stack, whatever the compiler thinks of it. */
 #define FAULT static noinline __noclone void

@@ -8,7 +8,15 @@
 #include "fault.h"
 
 static const struct fault *const tables[] = {
+#ifdef CONFIG_KASAN
 	exceptions, memory_faults, lock_faults, stalls, object_faults, remarks,
+#endif
+#ifdef CONFIG_KCSAN
+	races,
+#endif
+#ifdef CONFIG_KMSAN
+	uninitialised,
+#endif
 };
 
 static struct dentry *dir;

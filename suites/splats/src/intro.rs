@@ -50,6 +50,7 @@ pub(crate) fn is_consequence(reason: &str) -> bool {
         || reason.contains("panic_on_warn set")
         || reason.contains("panic_on_taint set")
         || reason.contains("kasan.fault=panic set")
+        || reason.contains("kmsan.panic set")
         || reason.contains("system warned too often")
 }
 

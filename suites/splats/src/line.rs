@@ -112,6 +112,15 @@ impl<'a> Line<'a> {
         })
     }
 
+    /// Whether it is what a console says for itself, which no other reader of the log has, and without a stamp whatever the
+    /// others have: `** 17 printk messages dropped **` (`kernel/printk/printk.c`, `console_prepend_dropped`).
+    #[must_use]
+    pub fn is_of_console(&self) -> bool {
+        let count = self.text.strip_prefix("** ");
+        let count = count.and_then(|rest| rest.strip_suffix(" printk messages dropped **"));
+        count.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    }
+
     /// A line without a time stamp, perhaps with a caller.
     fn bare(text: &'a str) -> Self {
         let called = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));

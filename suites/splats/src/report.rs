@@ -3,7 +3,9 @@
 use crate::{
     Class, Frame, Severity, Splat, frame,
     headline::{Headline, Shape, message},
-    intro, kernel, title,
+    intro, kernel,
+    line::Caller,
+    title,
 };
 
 /// Most lines of a report.
@@ -60,6 +62,10 @@ pub(crate) struct Report {
     died: bool,
     /// Its end marker has come; registers may follow.
     marked: bool,
+    /// Other CPUs were asked for their back traces.
+    asked: bool,
+    /// The one that answers: a caller of its own, whose lines are this report's.
+    teller: Option<Caller>,
 }
 
 impl Report {
@@ -86,7 +92,25 @@ impl Report {
             frames: Vec::new(),
             trace: Trace::Before,
             marked: false,
+            asked: false,
+            teller: None,
         }
+    }
+
+    /// Whether this line of another caller is what it waits for: the back trace of a CPU that it has asked
+    /// (`lib/nmi_backtrace.c`).
+    pub fn awaits(&self, text: &str) -> bool {
+        self.asked && text.starts_with("NMI backtrace for cpu ")
+    }
+
+    /// This caller's lines are its own from now on.
+    pub fn tell(&mut self, caller: Caller) {
+        self.teller = Some(caller);
+    }
+
+    /// Whether this caller's lines are its own, though another wrote the others.
+    pub fn is_told_by(&self, caller: Caller) -> bool {
+        self.teller == Some(caller)
     }
 
     /// The same, after words that came before its beginning.
@@ -251,6 +275,7 @@ impl Report {
                 self.sure_line = line;
             }
         }
+        self.asked |= text.starts_with("Sending NMI from CPU ");
         self.collect(text);
         self.learn(text);
         step
@@ -369,10 +394,14 @@ fn is_trace(text: &str) -> bool {
     text.starts_with("Call Trace:") || text.starts_with("Call trace:")
 }
 
-/// What stands between the frames of one trace: tags, and registers where an interrupt came.
+/// What stands between the frames of one trace: tags, addresses that no symbol is known of, and registers where an interrupt
+/// came.
 fn is_within_trace(text: &str) -> bool {
     let tag = text.trim();
-    (tag.starts_with('<') && tag.ends_with('>') && tag.len() < 20) || is_register(text)
+    let address = tag.trim_start_matches("? ").strip_prefix("0x");
+    (tag.starts_with('<') && tag.ends_with('>') && tag.len() < 20)
+        || address.is_some_and(|hex| hex.len() == 16 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+        || is_register(text)
 }
 
 /// Registers, and code around the instruction pointer.

@@ -136,13 +136,27 @@ impl Scanner {
 
     /// The context of a line, a new one if the line may begin something. While a machine panics every line is the panic's.
     fn context_of(&mut self, caller: Option<Caller>, text: &str) -> Option<usize> {
-        let panicking = |context: &Context| context.report.as_ref().is_some_and(Report::is_panic);
-        let known = self.contexts.iter().position(panicking);
-        let known = known.or_else(|| {
-            self.contexts
-                .iter()
-                .position(|context| context.caller == caller)
+        let of_report = |is: &dyn Fn(&Report) -> bool| {
+            let mut contexts = self.contexts.iter();
+            contexts.position(|context| context.report.as_ref().is_some_and(is))
+        };
+        let known = of_report(&Report::is_panic).or_else(|| {
+            of_report(&|report| caller.is_some_and(|caller| report.is_told_by(caller)))
         });
+        let own = || {
+            let mut contexts = self.contexts.iter();
+            contexts.position(|context| context.caller == caller)
+        };
+        let known = known.or_else(own);
+        let is_busy = |index: usize| self.contexts[index].report.is_some();
+        if let Some(caller) = caller
+            && !known.is_some_and(is_busy)
+            && let Some(asking) = of_report(&|report| report.awaits(text))
+            && let Some(report) = &mut self.contexts[asking].report
+        {
+            report.tell(caller);
+            return Some(asking);
+        }
         if known.is_some() {
             return known;
         }

@@ -8,7 +8,7 @@ const MAX_LINE: usize = 16 * 1024;
 /// Takes the bytes of a log in pieces of any size: a serial console's, the output of dmesg or journalctl, or records of
 /// `/dev/kmsg`.
 ///
-/// In a log with time stamps a line without one is not the kernel's. Only where no line has one are all of them the
+/// In a log with time stamps a line without one is not the kernel's, [one](Line::is_of_console) apart. Only where no line has one are all of them the
 /// kernel's; so splats of bare lines count for nothing once a time stamp comes.
 #[derive(Debug, Default)]
 pub struct TextScanner {
@@ -61,7 +61,7 @@ impl TextScanner {
             Prefixed::Kernel(line) => self.kernel(line),
             Prefixed::Foreign => self.scanner.skip(),
             // Further members of a record are such lines too.
-            Prefixed::Bare(_) if self.stamped => self.scanner.skip(),
+            Prefixed::Bare(line) if self.stamped && !line.is_of_console() => self.scanner.skip(),
             Prefixed::Bare(line) => self.scanner.push(line),
         }
     }

@@ -1,7 +1,7 @@
 //! What to call a splat, and what to know it by.
 
 use crate::{
-    Frame, frame,
+    Class, Frame, frame,
     headline::{Culprit, Headline},
 };
 use sha2::{Digest, Sha256};
@@ -25,13 +25,19 @@ pub(crate) fn title(head: &Headline, frames: &[Frame]) -> String {
 /// The function to blame. A headline may name one that only frees or copies for others (`KASAN: double-free in kfree`).
 fn culprit<'a>(head: &'a Headline, frames: &'a [Frame]) -> Option<&'a str> {
     match &head.culprit {
-        Culprit::Named(name) if frame::is_generic(name) => {
+        Culprit::Named(name) if !is_pair(head) && frame::is_generic(name) => {
             Some(frame::significant(frames).next().unwrap_or(name))
         }
         Culprit::Named(name) => Some(name),
         Culprit::Stack => frame::significant(frames).next(),
         Culprit::None => None,
     }
+}
+
+/// Whether the headline names two functions that race.
+fn is_pair(head: &Headline) -> bool {
+    head.class == Class::Kcsan
+        && matches!(&head.culprit, Culprit::Named(names) if names.contains(" / "))
 }
 
 /// The fingerprint: over class, kind and functions. Lines of source, which move from one kernel to the next, are left out.
@@ -48,7 +54,8 @@ pub(crate) fn fingerprint(head: &Headline, frames: &[Frame]) -> String {
     }
     let mut functions: Vec<&str> = Vec::new();
     functions.extend(culprit(head, frames));
-    if head.culprit != Culprit::None {
+    // Of two that race either may be the one that noticed, and come last; the headline has them in order.
+    if head.culprit != Culprit::None && !is_pair(head) {
         for function in frame::significant(frames) {
             if functions.len() == FUNCTIONS {
                 break;

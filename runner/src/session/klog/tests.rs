@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use splats::Class;
 
 struct Fixture {
     dir: tempfile::TempDir,
@@ -162,6 +163,19 @@ fn the_console_continues_a_log_that_broke_off() {
     assert_eq!(slice.matches("sysrq: Trigger").count(), 1, "{slice}");
     assert!(slice.contains("Kernel panic"), "{slice}");
     assert!(f.log.end_test().panic().is_some());
+}
+
+#[test]
+fn a_console_that_left_messages_out_says_so() {
+    let mut f = Fixture::new();
+    f.log.begin_test("m".into());
+    f.push("14,1,1000000,-;m\n");
+    let console = "[    1.000000] m\r\n** 17 printk messages dropped **\r\n[    2.000000] Kernel panic - not syncing: x\r\n";
+    f.log
+        .continue_from_console(console, Some(&mut f.slice))
+        .expect("written");
+    let classes: Vec<Class> = f.log.end_test().splats.iter().map(|s| s.class).collect();
+    assert_eq!(classes, [Class::DroppedMessages, Class::Panic]);
 }
 
 #[test]

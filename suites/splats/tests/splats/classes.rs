@@ -204,6 +204,28 @@ fn fingerprints_tell_bugs_apart_and_one_bug_is_itself_in_another_build() {
 }
 
 #[test]
+fn a_race_is_the_same_whichever_side_notices_it() {
+    let access = |what: &str, function: &str| {
+        format!(
+            "{what} to 0xffffffffc0004400 of 4 bytes by task 42 on cpu 1:\n {function}+0x1/0x30\n caller_of_{function}+0x1/0x30\n\n"
+        )
+    };
+    let report = |first: &str, second: &str| {
+        let headline = "BUG: KCSAN: data-race in culprit [some_module] / accomplice [some_module]";
+        only(&within(&ruled(
+            66,
+            &format!(
+                "{headline}\n\n{first}{second}Reported by Kernel Concurrency Sanitizer on:\nCPU: 1 UID: 0 PID: 42 Comm: cat\n"
+            ),
+        )))
+    };
+    let (reads, writes) = (access("read", "culprit"), access("write", "accomplice"));
+    let (one, other) = (report(&reads, &writes), report(&writes, &reads));
+    assert_eq!(one.title, "KCSAN: data-race in culprit / accomplice");
+    assert_eq!(one.fingerprint, other.fingerprint);
+}
+
+#[test]
 fn every_class_is_found_among_records_and_with_callers_too() {
     for (class, title, report) in every_class() {
         let records: String = report

@@ -48,6 +48,24 @@ fn a_warning_that_panics_is_one_and_has_its_own_stack() {
 }
 
 #[test]
+fn a_sanitizer_that_panics_is_one() {
+    let report = ruled(
+        53,
+        "BUG: KMSAN: uninit-value in culprit+0x12/0x30\n culprit+0x12/0x30\n\nLocal variable unset created at:\n culprit+0x2/0x30\n\n",
+    );
+    let log = within(&format!(
+        "{report}Kernel panic - not syncing: kmsan.panic set ...\n{}",
+        stack(&["panic", "kmsan_report"], "culprit")
+    ));
+    let splat = only(&log);
+    assert_eq!(
+        (splat.class, splat.severity),
+        (Class::Kmsan, Severity::Fatal)
+    );
+    assert_eq!(splat.panic.as_deref(), Some("kmsan.panic set ..."));
+}
+
+#[test]
 fn a_panic_for_another_reason_is_another() {
     let oops = exception(OOPS, "culprit");
     let log = console(&format!(
@@ -190,6 +208,28 @@ fn programs_between_the_lines_of_a_report_do_no_harm() {
     let splat = only(&mixed);
     assert_eq!(splat.first_line, 1);
     assert_eq!(splat.last_line, mixed.lines().count() as u64 - 2);
+}
+
+/// Consoles say that messages were dropped, and say it without a stamp; no other line without one is the kernel's.
+#[test]
+fn what_a_console_says_for_itself_needs_no_stamp() {
+    let stamped = "[    2.000000] fault: line 3615 of many\r\n";
+    let log = format!(
+        "[    1.000000] fault: line 1 of many\r\n** 16384 printk messages dropped **\r\n{stamped}"
+    );
+    let splat = only(&log);
+    assert_eq!(
+        (splat.class, splat.severity, splat.first_line),
+        (Class::DroppedMessages, Severity::Info, 2)
+    );
+    for foreign in [
+        "** few printk messages dropped **",
+        "**  printk messages dropped **",
+        "BUG: scheduling while atomic: cat/42/0x00000002",
+    ] {
+        let log = format!("{stamped}{foreign}\r\n{stamped}");
+        assert_eq!(titles(&scan(&log)), [], "{foreign}");
+    }
 }
 
 #[test]

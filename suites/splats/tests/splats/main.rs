@@ -5,5 +5,6 @@ mod ends;
 mod logs;
 mod older;
 mod properties;
+mod recorded;
 mod reports;
 mod support;
