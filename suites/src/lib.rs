@@ -39,7 +39,7 @@ pub use release::{KernelRange, RangeError};
 pub use select::{Kselftest, SelectError, Selected, Selection, Sources};
 pub use smoke::{SMOKE_CHECKS, SmokeCheck};
 pub use spec::{Skip, Spec, SpecError};
-pub use splats::SplatPolicy;
+pub use splats::{SplatPolicy, matches_any};
 pub use suite::{Kunit, KunitModule, Places, SuiteError};
 pub use test::{Intended, KnownFailure, OutputFormat, Program, Test};
 pub use toml_file::FileError;

@@ -43,7 +43,9 @@ impl SplatPolicy {
     }
 }
 
-fn matches_any(patterns: &[Pattern], names: &[&str]) -> bool {
+/// Whether one of the patterns fits a splat of these names (class, title, fingerprint).
+#[must_use]
+pub fn matches_any(patterns: &[Pattern], names: &[&str]) -> bool {
     patterns.iter().any(|pattern| fits(pattern, names))
 }
 

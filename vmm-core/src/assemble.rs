@@ -237,9 +237,7 @@ fn keep_writes(vm: &Vm, transport: Transport, devices: usize) -> bool {
             kept.extend(silent.map(|(at, len)| (IoEventAddress::Mmio(base + u64::from(at)), len)));
         }
     }
-    // All of them, and not only up to the first that KVM refuses.
-    let kept = kept.into_iter().filter(|&(at, len)| vm.coalesce(at, len));
-    kept.count() > 0
+    vm.coalesce(&kept)
 }
 
 /// The devices at fixed ports.

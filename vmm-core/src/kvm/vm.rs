@@ -171,10 +171,13 @@ impl Vm {
         self.kvm.check_extension(Cap::TscDeadlineTimer)
     }
 
-    /// Has KVM keep back writes to `len` ports or bytes from `address` on until a vCPU returns for another reason, where it
-    /// can; for registers whose writes have no effect that is seen before. Whether it does.
-    pub(crate) fn coalesce(&self, address: IoEventAddress, len: u32) -> bool {
-        self.coalesces() && self.fd.register_coalesced_mmio(address, len).is_ok()
+    /// Has KVM keep back writes to these ports or addresses, each with so many behind it, until a vCPU returns for another
+    /// reason, where it can; for registers whose writes have no effect that is seen before. Whether it does for any.
+    pub(crate) fn coalesce(&self, zones: &[(IoEventAddress, u32)]) -> bool {
+        let register =
+            |&&(address, len): &&_| self.fd.register_coalesced_mmio(address, len).is_ok();
+        // All of them, and not only up to the first that KVM takes.
+        self.coalesces() && zones.iter().filter(register).count() > 0
     }
 
     fn coalesces(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{Evidence, TestEnd, Verdict, known::known_failure};
 use splats::{Severity, Splat};
-use suites::{Outcome, Pattern, SplatPolicy};
+use suites::{Outcome, Pattern, SplatPolicy, matches_any};
 
 /// The three names by which a pattern may mean a splat.
 fn names(splat: &Splat) -> [&str; 3] {
@@ -10,9 +10,7 @@ fn names(splat: &Splat) -> [&str; 3] {
 }
 
 fn is_any(patterns: &[Pattern], splat: &Splat) -> bool {
-    let names = names(splat);
-    let fits = |pattern: &Pattern| names.iter().any(|name| pattern.matches(name));
-    patterns.iter().any(fits)
+    matches_any(patterns, &names(splat))
 }
 
 /// Whether a splat is held against the test it came in.

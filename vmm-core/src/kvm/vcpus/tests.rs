@@ -68,7 +68,7 @@ fn guest(count: u32, code: &[u8]) -> Option<Guest> {
         ports,
         mmio: Bus::default(),
         coalesced: vm
-            .coalesce(IoEventAddress::Pio(0x83), 1)
+            .coalesce(&[(IoEventAddress::Pio(0x83), 1)])
             .then(Mutex::default),
     });
     let cpuid = vm.supported_cpuid().expect("CPUID");
