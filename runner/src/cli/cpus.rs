@@ -3,16 +3,13 @@
 use super::args::parse_cpus;
 use crate::machine::Topology;
 
-/// Number of CPUs where nothing is said.
-const DEFAULT: u32 = 2;
-
 /// Most CPUs: what a machine without interrupt remapping can address.
 const MOST: u32 = 255;
 
 /// The virtual CPUs of a machine.
 #[derive(Debug, clap::Args)]
 pub struct CpuArgs {
-    /// Virtual CPUs [default: what sockets, cores and threads give, else 2]
+    /// Virtual CPUs [default: what sockets, cores and threads give, else 2; 1 with --nested under software emulation]
     #[arg(long, value_name = "N", value_parser = parse_cpus, allow_negative_numbers = true)]
     cpus: Option<u32>,
     /// Sockets they are spread over [default: 1]
@@ -30,14 +27,14 @@ pub struct CpuArgs {
 }
 
 impl CpuArgs {
-    /// What the options mean together, in a machine of so many MiB.
+    /// What the options mean together, in a machine of so many MiB that has `unasked` CPUs where nothing is said of them.
     ///
     /// # Errors
     /// When they contradict each other, in words.
-    pub fn topology(&self, memory_mib: u64) -> Result<Topology, String> {
+    pub fn topology(&self, unasked: u32, memory_mib: u64) -> Result<Topology, String> {
         let threads = self.threads.unwrap_or(1);
         let asked = match (self.cpus, self.sockets, self.cores, self.threads) {
-            (None, None, None, None) => Some(DEFAULT),
+            (None, None, None, None) => Some(unasked),
             (cpus, ..) => cpus,
         };
         let (sockets, cores) = match (asked, self.sockets, self.cores) {
@@ -99,7 +96,7 @@ mod tests {
     fn topology(line: &str) -> Result<(u32, u32, u32, u32), String> {
         let words = std::iter::once("x").chain(line.split_whitespace());
         let parsed = Line::try_parse_from(words).map_err(|e| e.to_string())?;
-        let t = parsed.cpus.topology(1024)?;
+        let t = parsed.cpus.topology(2, 1024)?;
         Ok((t.sockets, t.cores, t.threads, t.numa_nodes))
     }
 

@@ -45,7 +45,8 @@ pub fn arguments(spec: &MachineSpec, accelerator: Accelerator) -> Vec<OsString> 
     // The host's processor has what the host passes on. Emulated CPUs take turns on one thread: with a thread for each, QEMU
     // (7.2) may translate code while another CPU patches it and keep what is no longer there, and the kernel, which patches
     // itself while it boots, dies of a breakpoint that it has long removed ("Oops: int3"), once in a few dozen boots. A
-    // machine that runs machines would take two to three times as long; init keeps it from most of that.
+    // machine with several that run machines would take two to three times as long; it has one CPU unless asked for more, and
+    // init keeps it from most of that.
     let (accel, cpu) = match (accelerator, spec.nested) {
         (Accelerator::Kvm, _) => ("kvm", "host"),
         (Accelerator::Tcg, false) => ("tcg,thread=single", "max"),
