@@ -1,10 +1,22 @@
 //! `--cpus` and how the CPUs are told to belong together.
 
 use super::args::parse_cpus;
-use crate::machine::Topology;
+use crate::machine::{Accelerator, Topology};
 
 /// Most CPUs: what a machine without interrupt remapping can address.
 const MOST: u32 = 255;
+
+/// Number of CPUs where nothing is said.
+///
+/// Emulated CPUs that run machines are one. With two, QEMU (7.2) translates code while another CPU patches it and goes on to
+/// execute what is no longer there: of the machines inside, one in some dozens dies of `Oops: int3` while it boots.
+#[must_use]
+pub const fn unasked(nested: bool, accelerator: Accelerator) -> u32 {
+    match (nested, accelerator) {
+        (true, Accelerator::Tcg) => 1,
+        _ => 2,
+    }
+}
 
 /// The virtual CPUs of a machine.
 #[derive(Debug, clap::Args)]
@@ -93,10 +105,25 @@ mod tests {
         cpus: CpuArgs,
     }
 
+    #[test]
+    fn emulated_cpus_that_run_machines_are_one_unless_asked() {
+        assert_eq!(unasked(true, Accelerator::Tcg), 1);
+        for (nested, accelerator) in [(false, Accelerator::Tcg), (true, Accelerator::Kvm)] {
+            assert_eq!(unasked(nested, accelerator), 2);
+        }
+        assert_eq!(topology_with(1, ""), Ok((1, 1, 1, 1)));
+        assert_eq!(topology_with(1, "--cpus 2"), Ok((1, 2, 1, 1)));
+        assert_eq!(topology_with(1, "--sockets 2"), Ok((2, 1, 1, 1)));
+    }
+
     fn topology(line: &str) -> Result<(u32, u32, u32, u32), String> {
+        topology_with(2, line)
+    }
+
+    fn topology_with(unasked: u32, line: &str) -> Result<(u32, u32, u32, u32), String> {
         let words = std::iter::once("x").chain(line.split_whitespace());
         let parsed = Line::try_parse_from(words).map_err(|e| e.to_string())?;
-        let t = parsed.cpus.topology(2, 1024)?;
+        let t = parsed.cpus.topology(unasked, 1024)?;
         Ok((t.sockets, t.cores, t.threads, t.numa_nodes))
     }
 

@@ -6,7 +6,7 @@ use self::packing::enough;
 use super::{
     Failure,
     args::{parse_env, parse_memory, parse_scale, parse_share, parse_some_seconds},
-    cpus::CpuArgs,
+    cpus::{self, CpuArgs},
 };
 use crate::{
     artifact::{RunDir, sealed_file},
@@ -97,13 +97,6 @@ const MEMORY: u64 = 1024;
 /// The same where machines run inside the machine: what they take is the outer one's.
 const MEMORY_NESTED: u64 = 3072;
 
-/// CPUs unless asked for.
-const CPUS: u32 = 2;
-
-/// The same where emulated CPUs run machines. With two, QEMU (7.2) translates code while another CPU patches it and goes on
-/// to execute what is no longer there: of the machines inside, one in some dozens dies of `Oops: int3` while it boots.
-const CPUS_NESTED_EMULATED: u32 = 1;
-
 /// A machine that can be built: everything about it was looked at, and nothing has been made yet.
 pub struct Machinery<'a> {
     args: &'a MachineArgs,
@@ -171,10 +164,7 @@ impl MachineArgs {
             false => MEMORY,
         });
         let engine = machine::choose(self.engine).map_err(|e| Failure::host(e.to_string()))?;
-        let unasked = match (self.nested, engine.accelerator()) {
-            (true, Accelerator::Tcg) => CPUS_NESTED_EMULATED,
-            _ => CPUS,
-        };
+        let unasked = cpus::unasked(self.nested, engine.accelerator());
         let cpus = self.cpus.topology(unasked, memory_mib);
         let cpus = cpus.map_err(Failure::host)?;
         let nesting = match self.nested {
