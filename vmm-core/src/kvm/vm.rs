@@ -7,8 +7,8 @@
 use super::{KvmHealth, kick};
 use crate::{layout, memory::GuestRam};
 use kvm_bindings::{
-    CpuId, KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, KVM_PIT_SPEAKER_DUMMY, kvm_pit_config,
-    kvm_userspace_memory_region,
+    CpuId, KVM_API_VERSION, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVM_MAX_CPUID_ENTRIES,
+    KVM_PIT_SPEAKER_DUMMY, kvm_irqchip, kvm_pit_config, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Cap, Error as Errno, IoEventAddress, Kvm, VcpuFd, VmFd};
 use std::sync::Arc;
@@ -83,6 +83,25 @@ const NEEDED: &[(Cap, &str)] = &[
     (Cap::MpState, "vCPU states (KVM_CAP_MP_STATE)"),
 ];
 
+/// Masks all inputs of the two 8259s, as firmware leaves them.
+///
+/// KVM has them unmasked, with vectors from 0. A kernel of a machine that says it has no 8259 (hardware-reduced ACPI) never
+/// touches them, and where it does not use the IOAPIC either (`noapic`) it would take its serial port's interrupt for the
+/// exception of that number.
+fn mask_pics(fd: &VmFd) -> Result<(), Errno> {
+    for chip_id in [KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE] {
+        let mut chip = kvm_irqchip {
+            chip_id,
+            ..kvm_irqchip::default()
+        };
+        fd.get_irqchip(&mut chip)?;
+        // Writing a field of a union is safe, and this one is what `chip_id` says it is.
+        chip.chip.pic.imr = 0xff;
+        fd.set_irqchip(&chip)?;
+    }
+    Ok(())
+}
+
 /// A virtual machine. Fields drop in this order; the memory outlives the machine that refers to it.
 pub(crate) struct Vm {
     fd: Arc<VmFd>,
@@ -124,6 +143,7 @@ impl Vm {
         fd.set_tss_address(tss).map_err(call("place KVM's TSS"))?;
         fd.create_irq_chip()
             .map_err(call("create the interrupt controllers"))?;
+        mask_pics(&fd).map_err(call("mask the inputs of the 8259s"))?;
         // The speaker's port is answered too: calibration by the PIT's second channel polls it.
         fd.create_pit2(kvm_pit_config {
             flags: KVM_PIT_SPEAKER_DUMMY,
@@ -197,5 +217,34 @@ impl Vm {
         }
         kick::let_kick_interrupt(&vcpu).map_err(call("set a vCPU's signal mask"))?;
         Ok(vcpu)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::MemoryConfig;
+
+    #[test]
+    fn no_interrupt_comes_by_an_8259_that_nobody_has_set_up() {
+        if Kvm::new().is_err() {
+            return println!("SKIP: /dev/kvm cannot be opened");
+        }
+        let ram = GuestRam::new(&MemoryConfig {
+            bytes: 2 << 20,
+            huge_pages: false,
+            file: false,
+        });
+        let ram = ram.expect("memory");
+        let vm = Vm::new(ram, 1).expect("a machine");
+        for chip_id in [KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE] {
+            let mut chip = kvm_irqchip {
+                chip_id,
+                ..kvm_irqchip::default()
+            };
+            vm.fd().get_irqchip(&mut chip).expect("its state");
+            // SAFETY: what `chip_id` says it is.
+            assert_eq!(unsafe { chip.chip.pic.imr }, 0xff);
+        }
     }
 }
