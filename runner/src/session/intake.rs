@@ -171,7 +171,9 @@ impl Session<'_> {
         if ready.cpus < asked {
             let cpus = ready.cpus;
             self.reports.emit(Event::Warning {
-                text: format!("{cpus} of {asked} CPUs came online"),
+                text: format!(
+                    "{cpus} of {asked} CPUs came online: CONFIG_SMP, CONFIG_NR_CPUS and options such as maxcpus= limit them"
+                ),
             })?;
         }
         if self.settings.spec.nested && !ready.kvm {
