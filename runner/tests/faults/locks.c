@@ -53,10 +53,14 @@ FAULT recursive(void)
 	spin_unlock(&one.lock);
 }
 
+/* Raw, since an interrupt must not take what sleeps in a kernel with PREEMPT_RT, which would be reported first. */
+static DEFINE_RAW_SPINLOCK(inner);
+static DEFINE_RAW_SPINLOCK(outer);
+
 static void by_interrupt(struct irq_work *work)
 {
-	spin_lock(&spin);
-	spin_unlock(&spin);
+	raw_spin_lock(&inner);
+	raw_spin_unlock(&inner);
 }
 
 FAULT inconsistent(void)
@@ -65,11 +69,9 @@ FAULT inconsistent(void)
 
 	irq_work_queue(&work);
 	irq_work_sync(&work);
-	spin_lock(&spin);
-	spin_unlock(&spin);
+	raw_spin_lock(&inner);
+	raw_spin_unlock(&inner);
 }
-
-static DEFINE_SPINLOCK(outer);
 
 FAULT inversion(void)
 {
@@ -78,12 +80,12 @@ FAULT inversion(void)
 
 	irq_work_queue(&work);
 	irq_work_sync(&work);
-	spin_lock(&outer);
-	spin_unlock(&outer);
-	spin_lock_irqsave(&spin, flags);
-	spin_lock(&outer);
-	spin_unlock(&outer);
-	spin_unlock_irqrestore(&spin, flags);
+	raw_spin_lock(&outer);
+	raw_spin_unlock(&outer);
+	raw_spin_lock_irqsave(&inner, flags);
+	raw_spin_lock(&outer);
+	raw_spin_unlock(&outer);
+	raw_spin_unlock_irqrestore(&inner, flags);
 }
 
 FAULT unbalanced(void)
@@ -134,10 +136,11 @@ FAULT wait_context(void)
 
 FAULT keyless(void)
 {
-	spinlock_t lock;
+	/* Its key is its address, which on a stack is none. */
+	spinlock_t lock = __SPIN_LOCK_UNLOCKED(lock);
 
-	memset(&lock, 0, sizeof(lock));
 	spin_lock(&lock);
+	spin_unlock(&lock);
 }
 
 static int nothing;

@@ -58,9 +58,12 @@ FAULT blocked(void)
 		pr_info("it came after all\n");
 }
 
+/* Not preempted, so that the pool cannot put another worker beside it, as it does with work that takes its time. */
 static void busy(struct work_struct *work)
 {
+	preempt_disable();
 	spin_for(LONG);
+	preempt_enable();
 }
 
 static void idle(struct work_struct *work)

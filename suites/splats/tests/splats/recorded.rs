@@ -145,3 +145,75 @@ fn a_reader_that_stalls_is_named_though_the_interrupt_shows_its_task() {
     assert_eq!(splat.class, Class::RcuStall);
     assert_eq!(splat.title, "rcu_preempt stall in long_reader");
 }
+
+/// What the lock validator finds is put down to the one that takes, releases or frees, and not to the functions that do it.
+#[test]
+fn a_rule_of_locks_is_broken_by_the_one_that_calls() {
+    for (report, title) in [
+        (
+            "=====================================\n\
+             WARNING: bad unlock balance detected!\n\
+             6.12.117 #1 Tainted: G           O      \n\
+             -------------------------------------\n\
+             sh/31 is trying to release lock (first) at:\n\
+             [<ffffffffa000149a>] unbalanced+0x2a/0x30 [fault]\n\
+             but there are no more locks to release!\n\
+             \n\
+             stack backtrace:\n\
+             Call Trace:\n\
+             \x20<TASK>\n\
+             \x20dump_stack_lvl+0x62/0x90\n\
+             \x20print_unlock_imbalance_bug+0x140/0x150\n\
+             \x20lock_release+0x30d/0x430\n\
+             \x20? unbalanced+0x2a/0x30 [fault]\n\
+             \x20__mutex_unlock_slowpath+0x98/0x400\n\
+             \x20unbalanced+0x2a/0x30 [fault]\n\
+             \x20commit_write+0x156/0x1d0 [fault]\n\
+             \x20</TASK>",
+            "bad unlock balance detected in unbalanced",
+        ),
+        (
+            "=========================\n\
+             WARNING: held lock freed!\n\
+             6.12.117 #1 Tainted: G           O      \n\
+             -------------------------\n\
+             sh/31 is freeing memory ffff888005836280-ffff8880058362bf, with a lock still held there!\n\
+             ffff888005836298 (&thing->lock){+.+.}-{3:3}, at: freed+0x49/0x60 [fault]\n\
+             \n\
+             stack backtrace:\n\
+             Call Trace:\n\
+             \x20<TASK>\n\
+             \x20dump_stack_lvl+0x62/0x90\n\
+             \x20debug_check_no_locks_freed+0x171/0x1b0\n\
+             \x20kfree+0x113/0x3d0\n\
+             \x20? freed+0x51/0x60 [fault]\n\
+             \x20freed+0x51/0x60 [fault]\n\
+             \x20commit_write+0x156/0x1d0 [fault]\n\
+             \x20</TASK>",
+            "held lock freed in freed",
+        ),
+        (
+            "INFO: trying to register non-static key.\n\
+             The code is fine but needs lockdep annotation, or maybe\n\
+             you didn't initialize this object before use?\n\
+             turning off the locking correctness validator.\n\
+             CPU: 0 UID: 0 PID: 31 Comm: sh Tainted: G           O       6.12.117 #1 \n\
+             Call Trace:\n\
+             \x20<TASK>\n\
+             \x20dump_stack_lvl+0x62/0x90\n\
+             \x20register_lock_class+0xb5c/0xbf0\n\
+             \x20? filter_irq_stacks+0x60/0x60\n\
+             \x20__lock_acquire+0x10d/0x28c0\n\
+             \x20lock_acquire+0x178/0x410\n\
+             \x20_raw_spin_lock+0x2a/0x40\n\
+             \x20keyless+0x7e/0xb0 [fault]\n\
+             \x20commit_write+0x156/0x1d0 [fault]\n\
+             \x20</TASK>",
+            "trying to register non-static key in keyless",
+        ),
+    ] {
+        let splat = only(&at(19_193_723, report));
+        assert_eq!(splat.class, Class::Lockdep);
+        assert_eq!(splat.title, title);
+    }
+}
