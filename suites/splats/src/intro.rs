@@ -184,6 +184,11 @@ pub(crate) fn is_die(text: &str) -> bool {
     die_name(text).is_some()
 }
 
+/// Whether this line is the `BUG()` that follows the warning of `__fortify_panic()` (`lib/string_helpers.c`, since Linux 6.9).
+pub(crate) fn is_fortify_bug(text: &str) -> bool {
+    text.starts_with("kernel BUG at lib/string_helpers.c:")
+}
+
 /// The name in a line of `__die_header()` (`arch/x86/kernel/dumpstack.c`): `Oops: NAME: ERROR [#N] FLAGS`, before 6.10
 /// without `Oops: ` but for page faults; on arm64 `Internal error: NAME: ERROR [#N]`.
 fn die_name(text: &str) -> Option<&str> {

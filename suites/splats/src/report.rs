@@ -134,6 +134,11 @@ impl Report {
         self.severity() >= Severity::Warning
     }
 
+    /// What it is, as soon as that is known.
+    pub fn class(&self) -> Option<Class> {
+        self.head.as_ref().map(|head| head.class)
+    }
+
     /// Where it ends so far.
     pub fn last_line(&self) -> u64 {
         self.last_line
@@ -153,7 +158,7 @@ impl Report {
 
     /// Whether so much time lies between its last line and one of this time that it must have been cut off.
     pub fn is_cut_off(&self, usec: Option<u64>) -> bool {
-        let gap = match self.head.as_ref().map(|head| head.class) {
+        let gap = match self.class() {
             Some(
                 Class::RcuStall | Class::SoftLockup | Class::HardLockup | Class::WorkqueueLockup,
             ) => LONG_GAP,
@@ -179,6 +184,16 @@ impl Report {
         }
         (self.last_line, self.sure_line, self.usec) = (line, line, usec.or(self.usec));
         self.lines = 1;
+    }
+
+    /// The kernel warned, and now kills the task for it as `BUG()` does: more lines, and no stack that is not known.
+    pub fn goes_on_with_bug(&mut self, line: u64, usec: Option<u64>) {
+        if let Some(head) = &mut self.head {
+            head.shape = Shape::Exception;
+        }
+        self.trace = Trace::After;
+        (self.marked, self.lines, self.strange) = (false, 1, 0);
+        (self.last_line, self.sure_line, self.usec) = (line, line, usec.or(self.usec));
     }
 
     /// A `cut here` whose headline never came.

@@ -4,7 +4,7 @@
 //! caller has a context of its own. A report that is over is held for a little while: the panic that it leads to comes after it.
 
 use crate::{
-    Line, Splat,
+    Class, Line, Splat,
     headline::Headline,
     intro::{self, CUT_HERE},
     line::Caller,
@@ -221,6 +221,10 @@ impl Scanner {
             }
             return;
         }
+        if intro::is_fortify_bug(text) && self.resume_fortify(index, usec) {
+            return;
+        }
+        let context = &mut self.contexts[index];
         let after_rule = context.rule.is_some() && context.since <= BEFORE;
         if let Some(head) = Headline::read(text, after_rule) {
             let head = match &mut context.report {
@@ -297,6 +301,23 @@ impl Scanner {
         if let Some(head) = Headline::read(text, false) {
             self.begin(index, head, false, usec, text);
         }
+    }
+
+    /// The `BUG()` by which the kernel ends what it has just warned of. Whether there was such a warning.
+    fn resume_fortify(&mut self, index: usize, usec: Option<u64>) -> bool {
+        let (line, caller) = (self.line, self.contexts[index].caller);
+        let warned = self.held.iter().rposition(|held| {
+            held.caller == caller
+                && held.report.class() == Some(Class::Fortify)
+                && line <= held.report.last_line() + BEFORE
+        });
+        let Some(held) = warned.and_then(|at| self.held.remove(at)) else {
+            return false;
+        };
+        let mut report = held.report;
+        report.goes_on_with_bug(line, usec);
+        self.contexts[index].report = Some(report);
+        true
     }
 
     /// Ends a context's report, and holds it for what may follow.

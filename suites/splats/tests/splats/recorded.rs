@@ -217,3 +217,56 @@ fn a_rule_of_locks_is_broken_by_the_one_that_calls() {
         assert_eq!(splat.title, title);
     }
 }
+
+/// Since Linux 6.9 the kernel warns of a copy beyond an object before it kills the task for it.
+#[test]
+fn a_warning_and_the_end_that_it_makes_are_one() {
+    let warns = "------------[ cut here ]------------\n\
+         memcpy: detected buffer overflow: 64 byte write of buffer size 48\n\
+         WARNING: CPU: 0 PID: 31 at lib/string_helpers.c:1032 __fortify_report+0x68/0x90\n\
+         Modules linked in: fault(O)\n\
+         CPU: 0 UID: 0 PID: 31 Comm: sh Tainted: G           O       6.12.117 #1 \n\
+         RIP: 0010:__fortify_report+0x68/0x90\n\
+         Call Trace:\n\
+         \x20<TASK>\n\
+         \x20__fortify_panic+0x9/0x10\n\
+         \x20object_over+0x3d/0x40 [fault]\n\
+         \x20commit_write+0x156/0x1d0 [fault]\n\
+         \x20</TASK>\n\
+         ---[ end trace 0000000000000000 ]---\n";
+    let ends = "------------[ cut here ]------------\n\
+         kernel BUG at lib/string_helpers.c:1040!\n\
+         Oops: invalid opcode: 0000 [#1] PREEMPT SMP KASAN\n\
+         CPU: 0 UID: 0 PID: 31 Comm: sh Tainted: G        W  O       6.12.117 #1 \n\
+         RIP: 0010:__fortify_panic+0x9/0x10\n\
+         Call Trace:\n\
+         \x20<TASK>\n\
+         \x20object_over+0x3d/0x40 [fault]\n\
+         \x20commit_write+0x156/0x1d0 [fault]\n\
+         \x20</TASK>\n\
+         Modules linked in: fault(O)\n\
+         ---[ end trace 0000000000000000 ]---\n\
+         RIP: 0010:__fortify_panic+0x9/0x10\n\
+         Code: 5d c3 48 89 de 48 c7 c7 20 2a 47 82 e8 20 7e 04 00 eb aa 66 66 2e\n\
+         PKRU: 55555554\n";
+    let title = "memcpy: detected buffer overflow in object_over";
+    let both = format!("{warns}{ends}");
+    let splat = only(&at(22_804_236, &both));
+    assert_eq!((splat.class, splat.title.as_str()), (Class::Fortify, title));
+    assert_eq!((splat.first_line, splat.last_line), (1, 28));
+    let alone = only(&at(22_804_236, warns));
+    assert_eq!(splat.fingerprint, alone.fingerprint);
+    assert_eq!(splat.frames, alone.frames, "one stack of the two");
+    // A panic is its end as well.
+    let panic = "Kernel panic - not syncing: Fatal exception\nKernel Offset: disabled\n";
+    let splat = only(&at(22_804_236, &format!("{both}{panic}")));
+    assert_eq!((splat.class, splat.title.as_str()), (Class::Fortify, title));
+    assert_eq!(splat.panic.as_deref(), Some("Fatal exception"));
+    // The end alone is what it says, and another BUG() is another splat.
+    assert_eq!(only(&at(22_804_236, ends)).class, Class::Bug);
+    let other = both.replace(
+        "kernel BUG at lib/string_helpers.c",
+        "kernel BUG at lib/list.c",
+    );
+    assert_eq!(scan(&at(22_804_236, &other)).len(), 2);
+}
