@@ -17,8 +17,8 @@
 //! ```
 //!
 //! `cargo test --test PROGRAM` then runs `on_real_kvm`, which runs the ignored tests one at a time on this host, or one at a
-//! time in each of as many machines as the host has CPUs, and fails with all they said when one of them failed. `cargo test --test PROGRAM -- --ignored NAME` runs one of them on this
-//! host, whatever its KVM is like. What they find inside:
+//! time in each of as many machines as the host has CPUs, and fails with all they said when one of them failed.
+//! `cargo test --test PROGRAM -- --ignored NAME` runs one of them on this host, whatever its KVM is like. What they find inside:
 //!
 //! - the host's file tree, read-only below an overlay: programs that were built are there under their paths; what is
 //!   written is gone with the machine, so nothing that the host should see can be left;
